@@ -1,0 +1,69 @@
+import type { Name } from '#base/name';
+import type { UnixMs } from '#world/world';
+import type { AppSpec } from './spec.ts';
+
+/** What the user wants of one app. At /apps/NAME. */
+export interface App {
+  readonly name: Name;
+  /** The release that should run. Raised by deploy and rollback. */
+  readonly release: number;
+  /** Counts set by `scale`, which win over the spec's until the next deploy that changes the spec's count. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** Set by `rm`: every instance is stopped, then the app's keys are deleted. */
+  readonly removing: boolean;
+  /** For services in active/standby: the instance slot that should be the active one, set by `switch`. */
+  readonly activeSlots: Readonly<Record<string, number>>;
+}
+
+/** One deployed version of an app. Immutable but for its outcome. At /releases/APP/NUMBER. */
+export interface Release {
+  readonly app: Name;
+  readonly number: number;
+  readonly spec: AppSpec;
+  /** Content address of the uploaded files, `sha256-HEX`; none if the app runs commands of the machine only. */
+  readonly artifact?: string;
+  readonly createdAt: UnixMs;
+  /** Set when this release was made by a rollback: the release it repeats. */
+  readonly rollbackOf?: number;
+  readonly outcome: ReleaseOutcome;
+}
+
+export type ReleaseOutcome =
+  | { readonly kind: 'rolling' }
+  /** Every instance was healthy: a target for automatic revert. */
+  | { readonly kind: 'stable'; readonly at: UnixMs }
+  | { readonly kind: 'superseded'; readonly at: UnixMs; readonly by: number }
+  /** `reverted`: the app runs release `to` again. `failed`: there was nothing to go back to. */
+  | { readonly kind: 'reverted'; readonly at: UnixMs; readonly to: number; readonly cause: FailureCause }
+  | { readonly kind: 'failed'; readonly at: UnixMs; readonly cause: FailureCause };
+
+/** Why a deploy failed, in a form people can act on. */
+export interface FailureCause {
+  readonly code: 'exited' | 'start-timeout' | 'unhealthy' | 'not-placed' | 'install-failed' | 'fetch-failed' | 'command-missing' | 'port-in-use' | 'progress-deadline' | 'release-command' | 'superseded';
+  /** A sentence without a full stop. */
+  readonly message: string;
+  readonly instance?: string;
+  readonly node?: string;
+  /** Last lines the instance wrote, oldest first, at most 20. */
+  readonly output?: readonly string[];
+}
+
+/** How far control has brought one service. At /services/APP/SERVICE. */
+export interface ServiceState {
+  readonly app: Name;
+  readonly service: Name;
+  /** The serial the next instance gets. */
+  readonly nextSerial: number;
+  /** Loopback port at the gateway where other services reach this one; allocated once. */
+  readonly internalPort?: number;
+  /** The active instance's slot in active/standby. */
+  readonly activeSlot?: number;
+  readonly rollout: Rollout;
+  /** Why the service is not as wanted, for `why`; empty only when it is. */
+  readonly pending: readonly string[];
+}
+
+export type Rollout =
+  | { readonly phase: 'idle'; readonly release: number }
+  | { readonly phase: 'rolling'; readonly release: number; readonly from: number | undefined; readonly startedAt: UnixMs; readonly progressAt: UnixMs; readonly healthy: number }
+  | { readonly phase: 'failed'; readonly release: number; readonly cause: FailureCause; readonly at: UnixMs };

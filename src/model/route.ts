@@ -1,0 +1,54 @@
+import type { Name } from '#base/name';
+import type { Address } from '#world/world';
+import type { InstanceId, Tier } from './instance.ts';
+import type { Check, RouteMatch } from './spec.ts';
+
+/** How requests reach one service. At /routes/APP/SERVICE. A gateway applies all changes of one revision at once (L1). */
+export interface Route {
+  readonly app: Name;
+  readonly service: Name;
+  readonly matches: readonly RouteMatch[];
+  /** A loopback listener of the gateway that leads to this service only. */
+  readonly internalPort?: number;
+  readonly balance: 'round-robin';
+  /** Asked by the gateway of each backend; none = a backend counts as passing. */
+  readonly check?: Check;
+  /** All that run or drain, in slot order. A backend not listed gets nothing. */
+  readonly backends: readonly Backend[];
+}
+
+/** An instance as the gateway sees it. */
+export interface Backend {
+  readonly id: InstanceId;
+  /** `web.2`, for logs and metrics. */
+  readonly name: string;
+  /** Another attempt is another process: health is unknown again. */
+  readonly attempt: number;
+  readonly address: Address;
+  readonly weight: number;
+  readonly tier: Tier;
+  /** `draining`: no new requests; those in flight go on. */
+  readonly state: 'active' | 'draining';
+}
+
+/** What a gateway reports. At /gateways/NAME under the gateway's lease; a key that is gone is a gateway that need not be waited for. */
+export interface GatewayStatus {
+  readonly name: Name;
+  readonly address: Address;
+  readonly adminAddress: Address;
+  readonly pid: number;
+  /** Every change of /routes/ up to this revision is in force in all its workers. */
+  readonly appliedRevision: number;
+  readonly backends: Readonly<Record<InstanceId, BackendReport>>;
+}
+
+export interface BackendReport {
+  readonly attempt: number;
+  readonly health: 'unknown' | 'passing' | 'failing';
+  /** Raised at every change of `health`: passing twice with another number is not "continuously" (H5). */
+  readonly transitions: number;
+  /** Requests and tunnels in flight; kept up to date for draining backends only. */
+  readonly inFlight: number;
+  /** Why it is failing; a sentence without a full stop. */
+  readonly reason: string;
+}
