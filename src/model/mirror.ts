@@ -16,7 +16,8 @@ export interface Mirrored<Value> {
 /**
  * A live copy of everything under one prefix: lists once, follows the watch, lists again after compaction or a broken link.
  *
- * Invariants: M1 `itemsByKey` is the prefix's exact content at `revision`. M2 `revision` never goes back. M3 `onChange` is called after every
+ * Invariants: M1 `itemsByKey` is the prefix's exact content at `revision`. M2 `revision` goes back only when
+ * the store itself did, restored from an older copy. M3 `onChange` is called after every
  * change of either, never in the middle of a revision.
  */
 export class Mirror<Value> {
