@@ -97,6 +97,7 @@ export interface OpenFile extends AsyncDisposable {
 
 /** Files by path. A missing file is NOT_FOUND, a full disk LIMIT. Nothing is durable before `sync` of the file and `syncDirectory` of its folder. */
 export interface Disk {
+  /** `read` and `write` (which also reads) want an existing file; `create` is `write` that makes an empty file if there is none and keeps what is there. */
   open(path: string, mode: 'read' | 'write' | 'create'): Promise<OpenFile>;
   /** `undefined` if there is nothing at `path`. Does not follow a link. */
   stat(path: string): Promise<FileStat | undefined>;
