@@ -120,4 +120,6 @@ export interface StoreStatus {
   /** The oldest revision still readable. */
   readonly oldest: Revision;
   readonly keys: number;
+  /** Why nothing can be written any more, although reads go on; the process should end. */
+  readonly failure?: string;
 }
