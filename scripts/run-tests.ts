@@ -53,7 +53,9 @@ async function main(args: readonly string[]): Promise<number> {
     total = addTallies(total, kind === 'unit' ? await runUnit(paths, options) : await runLive(paths, options));
   }
   if (files === 0) {
-    process.stderr.write(`No ${options.kinds.join(' or ')} test file has ${options.filters.join(' or ') || 'a place here'} in its path\n`);
+    process.stderr.write(
+      `Found no file of ${options.kinds.join(' or ')} tests${options.filters.map((filter) => ` with "${filter}" in its path`).join(' or')}\n`,
+    );
     return 1;
   }
   printSummary(total);
@@ -130,7 +132,7 @@ async function runNode(
   }
   const { code, timedOut } = await endOf(child, { limitMs, onInterrupt: () => rmSync(folder, { recursive: true, force: true }) });
   const problem = timedOut ? `did not end in ${limitMs / 1_000} s` : code === 0 ? undefined : `ended with ${code === undefined ? 'a signal' : `code ${code}`}`;
-  const tally = readTally(readReport(report), { label: paths.length === 1 ? (paths[0] ?? '') : 'the unit tests', problem, root });
+  const tally = readTally(readReport(report), { label: paths.length === 1 ? (paths[0] ?? '') : 'the unit tests', problem, files: paths });
   rmSync(folder, { recursive: true, force: true });
   return { tally, output, durationMs: performance.now() - startedAt };
 }

@@ -2,7 +2,7 @@ import { deepEqual } from 'node:assert/strict';
 import { test } from 'node:test';
 import { readTally } from './tally.ts';
 
-const file = { label: 'a.live.test.ts', problem: undefined, root: '/repository' };
+const file = { label: 'a.live.test.ts', problem: undefined, files: ['src/a.live.test.ts'] };
 const summary = (pass: number, fail: number, cancelled = 0): string => `# tests 9\n# pass ${pass}\n# fail ${fail}\n# cancelled ${cancelled}\n# skipped 1\n`;
 
 test('a skip is named with its reason, in a suite or not, and a skip without one says so', () => {
@@ -39,7 +39,7 @@ test('a process that ended badly has failed although its summary is fine', () =>
 });
 
 test('a file without a test has failed', () => {
-  deepEqual(readTally(`ok 1 - /repository/src/a.live.test.ts\n${summary(1, 0)}`, file), {
+  deepEqual(readTally(`ok 1 - src/a.live.test.ts\n${summary(1, 0)}`, file), {
     passed: 0,
     failed: 1,
     skipped: [],
