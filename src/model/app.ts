@@ -1,5 +1,6 @@
 import type { Name } from '#base/name';
 import type { UnixMs } from '#world/world';
+import type { Rescheduling } from './rescheduling.ts';
 import type { AppSpec } from './spec.ts';
 
 /** What the user wants of one app. At /apps/NAME. */
@@ -39,7 +40,18 @@ export type ReleaseOutcome =
 
 /** Why a deploy failed, in a form people can act on. */
 export interface FailureCause {
-  readonly code: 'exited' | 'start-timeout' | 'unhealthy' | 'not-placed' | 'install-failed' | 'fetch-failed' | 'command-missing' | 'port-in-use' | 'progress-deadline' | 'release-command' | 'superseded';
+  readonly code:
+    | 'exited'
+    | 'start-timeout'
+    | 'unhealthy'
+    | 'not-placed'
+    | 'install-failed'
+    | 'fetch-failed'
+    | 'command-missing'
+    | 'port-in-use'
+    | 'progress-deadline'
+    | 'release-command'
+    | 'superseded';
   /** A sentence without a full stop. */
   readonly message: string;
   readonly instance?: string;
@@ -59,11 +71,21 @@ export interface ServiceState {
   /** The active instance's slot in active/standby. */
   readonly activeSlot?: number;
   readonly rollout: Rollout;
+  /** By slot; absent = never given up. */
+  readonly rescheduling?: Readonly<Record<string, Rescheduling>>;
   /** Why the service is not as wanted, for `why`; empty only when it is. */
   readonly pending: readonly string[];
 }
 
 export type Rollout =
   | { readonly phase: 'idle'; readonly release: number }
-  | { readonly phase: 'rolling'; readonly release: number; readonly from: number | undefined; readonly startedAt: UnixMs; readonly progressAt: UnixMs; readonly healthy: number }
-  | { readonly phase: 'failed'; readonly release: number; readonly cause: FailureCause; readonly at: UnixMs };
+  | {
+      readonly phase: 'rolling';
+      readonly release: number;
+      readonly from: number | undefined;
+      readonly startedAt: UnixMs;
+      readonly progressAt: UnixMs;
+      readonly healthy: number;
+    }
+  /** `revertTo`: the release this service runs instead, itself never reverted again; none: nothing is placed until the next deploy. */
+  | { readonly phase: 'failed'; readonly release: number; readonly revertTo?: number; readonly cause: FailureCause; readonly at: UnixMs };
