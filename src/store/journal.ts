@@ -1,3 +1,4 @@
+import type { PlatformError } from '#base/errors';
 import type { Change } from './mvcc.ts';
 import type { LeaseId, Revision } from './store.ts';
 
@@ -16,5 +17,7 @@ export interface Journal {
    * failed, and from then on always: nothing after a failed write may be trusted.
    */
   append(record: JournalRecord): Promise<void>;
+  /** Why puts are refused for now (LIMIT: too little room), while deletions and compaction go on. */
+  readonly refusal: PlatformError | undefined;
   close(): Promise<void>;
 }

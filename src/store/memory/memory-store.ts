@@ -64,6 +64,8 @@ export class MemoryStore implements Store, AsyncDisposable {
 
   async transact(transaction: Transaction, options: { readonly signal?: AbortSignal } = {}): Promise<TransactionResult> {
     this.#checkWritable(options.signal);
+    const refusal = this.#journal?.refusal;
+    if (refusal && mayPut(transaction)) throw refusal;
     const { result, commit } = this.#mvcc.transact(transaction, this.#world.clock.now());
     if (commit || result.revision > this.#hub.published) await unlessAborted(this.#settle(commit ? { changes: commit.changes } : {}), options.signal);
     return result;
@@ -208,6 +210,10 @@ const STALL_MS = 500;
 
 /** Timers of the platform overflow at 24.8 days; a longer wait is cut in parts. */
 const MAX_TIMER_MS = 3_600_000;
+
+function mayPut(transaction: Transaction): boolean {
+  return [...transaction.then, ...(transaction.else ?? [])].some((operation) => operation.kind === 'put');
+}
 
 function closed(): PlatformError {
   return new PlatformError('UNAVAILABLE', 'Cannot use the store, because it is closed');
