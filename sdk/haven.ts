@@ -1,0 +1,2 @@
+export type * from './wire.ts';
+export { API_PREFIX } from './wire.ts';
