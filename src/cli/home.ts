@@ -1,0 +1,57 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { PlatformError } from '#base/errors';
+import type { Address } from '#world/world';
+
+const DEFAULT_PORT_BASE = 7_700;
+const LOOPBACK = '127.0.0.1';
+
+/** Where one cluster on this machine keeps its files and listens. */
+export interface Home {
+  readonly directory: string;
+  readonly portBase: number;
+}
+
+/** `$HAVEN_HOME` (default `~/.haven`) and `$HAVEN_PORT_BASE` (default 7700). INVALID for a port base that leaves no room. */
+export function homeOf(environment: Readonly<Record<string, string | undefined>>): Home {
+  const text = environment['HAVEN_PORT_BASE'];
+  const portBase = text === undefined ? DEFAULT_PORT_BASE : Number(text);
+  if (!Number.isInteger(portBase) || portBase < 1_024 || portBase > 65_000) {
+    throw new PlatformError('INVALID', `Cannot use HAVEN_PORT_BASE=${text}, because it is not a whole number from 1024 to 65000`);
+  }
+  return { directory: resolve(environment['HAVEN_HOME'] ?? join(homedir(), '.haven')), portBase };
+}
+
+/** Fixed offsets from the port base, so that a cluster's addresses can be guessed and two clusters kept apart. */
+export function addressesOf(home: Home): { readonly api: Address; readonly gateway: Address; readonly gatewayAdmin: Address } {
+  const at = (offset: number): Address => ({ host: LOOPBACK, port: home.portBase + offset });
+  return { api: at(0), gateway: at(80), gatewayAdmin: at(81) };
+}
+
+/** Ports of the gateway's internal listeners: first and last. */
+export function internalPortsOf(home: Home): { readonly first: number; readonly last: number } {
+  return { first: home.portBase + 100, last: home.portBase + 299 };
+}
+
+const FIRST_INSTANCE_PORT = 20_000;
+const INSTANCE_PORTS_PER_NODE = 400;
+
+/** Ports of the instances of local node number `index` (from 1): first and last. */
+export function instancePortsOf(home: Home, index: number): { readonly first: number; readonly last: number } {
+  // Clusters with another base shift by as much, so that two of them on one machine rarely try the same port.
+  const first = FIRST_INSTANCE_PORT + (home.portBase - DEFAULT_PORT_BASE) + INSTANCE_PORTS_PER_NODE * (index % 100);
+  return { first, last: first + INSTANCE_PORTS_PER_NODE - 1 };
+}
+
+export const pathsOf = (home: Home) =>
+  ({
+    run: join(home.directory, 'run'),
+    logs: join(home.directory, 'logs'),
+    store: join(home.directory, 'store'),
+    artifacts: join(home.directory, 'artifacts'),
+    clusterKey: join(home.directory, 'cluster.key'),
+    token: join(home.directory, 'token'),
+    supervisor: join(home.directory, 'run', 'supervisor.json'),
+    node: (node: string) => join(home.directory, 'nodes', node),
+    gateway: (gateway: string) => join(home.directory, 'gateways', gateway),
+  }) as const;

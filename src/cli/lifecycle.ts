@@ -1,0 +1,110 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf, PlatformError } from '#base/errors';
+import type { RunningProcess, World } from '#world/world';
+import { addressesOf, type Home, pathsOf } from './home.ts';
+import { endAll } from './supervisor/end-all.ts';
+import { forgetIdentity, readIdentity, writeIdentity } from './supervisor/keeper.ts';
+import { spawnSpec } from './supervisor/spawn-spec.ts';
+
+const READY_WITHIN_MS = 20_000;
+const STOPPED_WITHIN_MS = 8_000;
+const POLL_MS = 20;
+const PROBE_TIMEOUT_MS = 500;
+
+/** The supervisor of this home, if it runs. */
+export async function findSupervisor(world: World, home: Home): Promise<RunningProcess | undefined> {
+  const identity = await readIdentity(world, pathsOf(home).supervisor);
+  return identity && (await world.processes.adopt(identity));
+}
+
+/** Starts Haven in the background; resolves when its API answers. LOCKED if it runs already or a port is taken; UNAVAILABLE with the last log lines if it does not come up. */
+export async function startHaven(world: World, home: Home, signal: AbortSignal): Promise<void> {
+  const running = await findSupervisor(world, home);
+  if (running) throw alreadyRunning(home, running);
+  await checkPortsFree(world, home);
+  const paths = pathsOf(home);
+  for (const directory of [home.directory, paths.run, paths.logs]) await world.disk.makeDirectory(directory);
+  const supervisor = await world.processes.spawn(spawnSpec(home, { entry: '../supervisor/supervisor.main.ts', name: 'supervisor', args: [] }));
+  await writeIdentity(world, paths.supervisor, supervisor.identity);
+
+  const giveUp = new AbortController();
+  const ended = supervisor.exited.then(() => giveUp.abort(new PlatformError('UNAVAILABLE', 'Cannot start Haven, because its supervisor ended')));
+  try {
+    await apiReady(world, home, AbortSignal.any([signal, giveUp.signal]));
+  } catch (error) {
+    const output = await lastLines(home);
+    await stopHaven(world, home);
+    throw new PlatformError('UNAVAILABLE', `${messageOf(error)}. The last lines of its logs:\n${output}`, {}, { cause: error });
+  }
+  // Owned by nobody from here on: the supervisor outlives this command.
+  void ended;
+}
+
+/** Stops Haven and all it runs. False if nothing was running. */
+export async function stopHaven(world: World, home: Home): Promise<boolean> {
+  const supervisor = await findSupervisor(world, home);
+  if (supervisor) {
+    await supervisor.signal('SIGTERM');
+    await Promise.race([supervisor.exited, world.clock.sleep(STOPPED_WITHIN_MS)]);
+    await supervisor.signal('SIGKILL');
+  }
+  // What a supervisor that was killed, or did not get to the end in time, has left.
+  await endAll(world, home);
+  await forgetIdentity(world, pathsOf(home).supervisor);
+  return supervisor !== undefined;
+}
+
+/** Says that one is running and how to reach it. */
+export function alreadyRunning(home: Home, supervisor: RunningProcess): PlatformError {
+  const { api, gateway } = addressesOf(home);
+  return new PlatformError(
+    'LOCKED',
+    `Haven is already running here (pid ${supervisor.identity.pid}, ${home.directory}): apps at http://${gateway.host}:${gateway.port}, API at http://${api.host}:${api.port}. Next: "haven status" to see it, "haven down" to stop it, or another HAVEN_HOME and HAVEN_PORT_BASE for a second one`,
+    { pid: supervisor.identity.pid, directory: home.directory, gateway: `http://${gateway.host}:${gateway.port}`, api: `http://${api.host}:${api.port}` },
+  );
+}
+
+async function apiReady(world: World, home: Home, signal: AbortSignal): Promise<void> {
+  const { api } = addressesOf(home);
+  const deadline = world.clock.now() + READY_WITHIN_MS;
+  while (true) {
+    try {
+      const { status } = await world.network.request(api, { method: 'GET', path: '/healthz' }, { timeoutMs: PROBE_TIMEOUT_MS, signal });
+      if (status === 200) return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (world.clock.now() > deadline) {
+        throw new PlatformError('TIMEOUT', `Cannot start Haven, because its API did not answer at port ${api.port} within ${READY_WITHIN_MS / 1_000} s`, {}, { cause: error });
+      }
+    }
+    await world.clock.sleep(POLL_MS, signal);
+  }
+}
+
+/** LOCKED, with what to do, if something already listens at one of the cluster's addresses. */
+async function checkPortsFree(world: World, home: Home): Promise<void> {
+  for (const [what, address] of Object.entries(addressesOf(home))) {
+    const taken = await world.network.probe(address, { timeoutMs: PROBE_TIMEOUT_MS }).then(
+      () => true,
+      () => false,
+    );
+    if (taken) {
+      throw new PlatformError(
+        'LOCKED',
+        `Cannot start Haven, because port ${address.port}, meant for its ${what}, is in use by another program. Next: stop that program, or set HAVEN_PORT_BASE to another number`,
+        { port: address.port },
+      );
+    }
+  }
+}
+
+async function lastLines(home: Home): Promise<string> {
+  const texts = await Promise.all(
+    ['supervisor', 'control'].map(async (name) => {
+      const text = await readFile(join(pathsOf(home).logs, `${name}.log`), 'utf8').catch(() => '');
+      return text.trimEnd().split('\n').slice(-5).map((line) => `  ${name}: ${line}`);
+    }),
+  );
+  return texts.flat().join('\n');
+}
