@@ -74,6 +74,15 @@ export async function readRecord(disk: Disk, path: string): Promise<RecordRead |
   );
 }
 
+/** Removes the record and the copy before it, durably. */
+export async function removeRecord(disk: Disk, path: string): Promise<void> {
+  // The older one first: a crash in between must not bring it back.
+  await disk.remove(previous(path));
+  await disk.syncDirectory(folderOf(path));
+  await disk.remove(path);
+  await disk.syncDirectory(folderOf(path));
+}
+
 const defaultMaxBytes = 64 * 2 ** 20;
 const recordFormat = 'haven-record-1';
 const RECORD_HEAD = /^haven-record-1 (\d{1,12}) ([0-9a-f]{8})$/;

@@ -106,7 +106,7 @@ export interface Disk {
   rename(from: string, to: string): Promise<void>;
   /** Removes a file, or a folder with all in it. Nothing there is fine. */
   remove(path: string): Promise<void>;
-  /** Makes the folder and those above it, for the owner only. */
+  /** Makes the folder and those above it, for the owner only. Durable when it returns. */
   makeDirectory(path: string): Promise<void>;
   syncDirectory(path: string): Promise<void>;
 }

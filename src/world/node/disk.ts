@@ -1,5 +1,6 @@
 import { constants, type Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { type ErrorCode, messageOf, PlatformError } from '#base/errors';
 import type { Disk, FileStat, OpenFile, UnixMs } from '../world.ts';
 
@@ -58,7 +59,11 @@ export class NodeDisk implements Disk {
   }
 
   async makeDirectory(path: string): Promise<void> {
-    await mapped('make the folder', path, () => fs.mkdir(path, { recursive: true, mode: 0o700 }));
+    const first = await mapped('make the folder', path, () => fs.mkdir(path, { recursive: true, mode: 0o700 }));
+    if (first === undefined) return;
+    // From the innermost folder up to the one that was there before.
+    const outermost = dirname(resolve(first));
+    for (let made = resolve(path); made !== outermost; made = dirname(made)) await this.syncDirectory(dirname(made));
   }
 
   async syncDirectory(path: string): Promise<void> {
