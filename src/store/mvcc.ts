@@ -175,13 +175,13 @@ export class Mvcc {
   /** How far history should be discarded now, at most to `until`, in steps that take a few milliseconds; `undefined` if not at all. */
   compactionDue(limits: HistoryLimits, options: { readonly now: Instant; readonly until: Revision }): Revision | undefined {
     let target = this.#oldest;
-    const last = Math.min(options.until, this.#oldest + COMPACTION_STEP);
     let bytes = this.#historyBytes;
-    for (let revision = target; revision < last; revision++) {
-      const commit = this.commitAt(revision);
-      const isAsked = commit !== undefined && (revision >= this.#revision - limits.keepRevisions || commit.at > options.now - limits.keepMs);
+    const last = Math.min(options.until, this.#oldest + COMPACTION_STEP);
+    for (let revision = Math.max(2, this.#oldest); revision < last; revision++) {
+      const commit = this.commitAt(revision) as Commit;
+      const isAsked = revision >= this.#revision - limits.keepRevisions || commit.at > options.now - limits.keepMs;
       if (isAsked && bytes <= limits.maxBytes) break;
-      if (commit) bytes -= sizeOf(commit);
+      bytes -= sizeOf(commit);
       target = revision + 1;
     }
     return target > this.#oldest ? (target as Revision) : undefined;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KeyRange } from '../store.ts';
-import { all, at, item, type MakeStore, put, rejects, remove, take, useStore, write } from './store-under-test.ts';
+import { all, at, item, type MakeStore, put, rejects, remove, useStore, write } from './store-under-test.ts';
 
 /** Reads and writes of keys. */
 export function readsAndWritesConformance(makeStore: MakeStore): void {
