@@ -95,22 +95,35 @@ export class Connection {
   }
 
   async #serve(listener: Listener, request: ServedRequest): Promise<void> {
+    const response = await this.#handle(listener, request);
+    this.#toClient(() => this.head.resolve({ status: response.status, headers: lowerCase(response.headers), body: this.#responseBody }));
     try {
-      const response = await listener.handler(request);
-      this.#toClient(() => this.head.resolve({ status: response.status, headers: lowerCase(response.headers), body: this.#responseBody }));
       await pump(response.body, this.#responseBody, (callback) => this.#toClient(callback));
       this.#toClient(() => {
         this.#responseBody.end();
         this.#close();
       });
     } catch (error) {
-      const broken = new PlatformError('UNAVAILABLE', `Cannot ${this.#parts.target}, because the server broke off: ${messageOf(error)}`);
+      this.#tellOperator(error);
       this.#toClient(() => {
-        this.head.resolve({ status: 500, headers: {}, body: this.#responseBody });
-        this.#responseBody.fail(broken);
+        this.#responseBody.fail(new PlatformError('UNAVAILABLE', `Cannot ${this.#parts.target}, because the server broke off`));
         this.#close();
       });
     }
+  }
+
+  async #handle(listener: Listener, request: ServedRequest): Promise<NetworkResponse> {
+    try {
+      return await listener.handler(request);
+    } catch (error) {
+      this.#tellOperator(error);
+      return { status: 500, headers: {}, body: noBytes() };
+    }
+  }
+
+  #tellOperator(error: unknown): void {
+    if (this.#isOver || this.#server?.isEnded) return;
+    this.#parts.board.note(`${this.#parts.serverHost.name} failed to answer ${this.#parts.target}: ${messageOf(error)}`);
   }
 
   async #sendBody(body: NetworkRequest['body']): Promise<void> {
@@ -188,6 +201,8 @@ export class Connection {
     });
   }
 }
+
+async function* noBytes(): AsyncGenerator<Uint8Array, void, undefined> {}
 
 async function pump(source: NetworkRequest['body'], sink: ByteStream, send: (callback: () => void) => void): Promise<void> {
   if (!source) return;

@@ -55,6 +55,7 @@ export class Simulation {
       scheduler: this.#scheduler,
       generator: new Generator(options.seed, 'network'),
       conditions: { ...CALM_NETWORK, ...options.network },
+      note: (text) => this.note(text),
     });
   }
 

@@ -46,15 +46,23 @@ const slowFactor = 100;
 /** All hosts of a simulation and every one-way link between them. A cut or clogged link holds what is sent on it until it is healed. */
 export class SwitchBoard {
   conditions: NetworkConditions;
+  /** A line in the trace. */
+  readonly note: (text: string) => void;
   readonly #scheduler: Scheduler;
   readonly #generator: Generator;
   readonly #hosts = new Map<string, NetworkHost>();
   readonly #cuts = new Map<string, (() => void)[]>();
 
-  constructor(parts: { readonly scheduler: Scheduler; readonly generator: Generator; readonly conditions: NetworkConditions }) {
+  constructor(parts: {
+    readonly scheduler: Scheduler;
+    readonly generator: Generator;
+    readonly conditions: NetworkConditions;
+    readonly note: (text: string) => void;
+  }) {
     this.#scheduler = parts.scheduler;
     this.#generator = parts.generator;
     this.conditions = parts.conditions;
+    this.note = parts.note;
   }
 
   add(host: NetworkHost): void {
