@@ -1,11 +1,11 @@
 // The thread that owns the file: it blocks for each fsync, so that the server never does.
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf, PlatformError } from '#base/errors';
-import type { JournalReply, JournalRequest, JournalSettings } from './journal-messages.ts';
+import type { JournalBatch, JournalReply, JournalRequest, JournalSettings } from './journal-messages.ts';
 import { StateFile } from './state-file.ts';
 
-/** How many writes pass between two measurements of the free space. */
-const MEASURE_EVERY = 64;
+/** How much is written between two measurements of the free space: far less than any sensible reserve. */
+const MEASURE_EVERY_BYTES = 256 * 1024;
 
 function run(settings: JournalSettings, reply: (message: JournalReply) => void, onRequest: (listener: (request: JournalRequest) => void) => void): void {
   let file: StateFile;
@@ -18,15 +18,16 @@ function run(settings: JournalSettings, reply: (message: JournalReply) => void, 
     return;
   }
   let hasFailed = false;
-  let writes = 0;
+  let unmeasuredBytes = 0;
   onRequest((request) => {
     if (hasFailed) return;
     try {
       switch (request.kind) {
         case 'write':
           file.write(request.batch);
-          writes++;
-          reply({ kind: 'written', roomBytes: writes % MEASURE_EVERY === 0 ? file.roomBytes() : undefined });
+          unmeasuredBytes += sizeOf(request.batch);
+          reply({ kind: 'written', roomBytes: unmeasuredBytes < MEASURE_EVERY_BYTES ? undefined : file.roomBytes() });
+          if (unmeasuredBytes >= MEASURE_EVERY_BYTES) unmeasuredBytes = 0;
           break;
         case 'measure':
           reply({ kind: 'measured', roomBytes: file.roomBytes() });
@@ -43,6 +44,14 @@ function run(settings: JournalSettings, reply: (message: JournalReply) => void, 
     }
   });
 }
+
+function sizeOf({ changes }: JournalBatch): number {
+  let size = 0;
+  for (let i = 0; i < changes.keys.length; i++) size += ROW_OVERHEAD_BYTES + (changes.keys[i] ?? '').length + (changes.values[i] ?? '').length;
+  return size;
+}
+
+const ROW_OVERHEAD_BYTES = 50;
 
 function failure(error: unknown): JournalReply {
   if (error instanceof PlatformError) return { kind: 'failed', code: error.code, message: error.message, details: error.details };

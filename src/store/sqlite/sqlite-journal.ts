@@ -30,7 +30,9 @@ export class SqliteJournal implements Journal {
 
   /** Opens the folder's file and reads what it holds. LOCKED, CORRUPT or UNSUPPORTED when that cannot be. */
   static async open(settings: JournalSettings & { readonly reserveBytes: number }): Promise<{ readonly journal: SqliteJournal; readonly image: MvccImage }> {
-    const worker = new Worker(threadUrl(), { workerData: { directory: settings.directory, limitBytes: settings.limitBytes } satisfies JournalSettings });
+    const workerData: JournalSettings = { directory: settings.directory, limitBytes: settings.limitBytes };
+    // Options of this process such as `--input-type` are about its own main file.
+    const worker = new Worker(threadUrl(), { workerData, execArgv: [] });
     const loaded: ChangeColumns[] = [];
     const opened = Promise.withResolvers<JournalReply & { readonly kind: 'opened' }>();
     const onMessage = (reply: JournalReply) => {
