@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BatchMeans } from './batch-means.ts';
+import { exp, ln, normalQuantile, power } from './elementary.ts';
+import { Histogram } from './histogram.ts';
+import { parseLaw } from './laws.ts';
+import { RandomStream } from './random-stream.ts';
+
+test('our own logarithm, exponential and power agree with the engine to twelve digits', () => {
+  const random = new RandomStream(1, 'elementary');
+  const isClose = (ours: number, theirs: number): boolean => Math.abs(ours - theirs) <= 1e-12 * Math.max(1e-3, Math.abs(theirs));
+  for (let index = 0; index < 20_000; index += 1) {
+    const value = Math.exp(60 * (random.next() - 0.5));
+    assert.ok(isClose(ln(value), Math.log(value)), `ln ${value}`);
+    const exponent = 200 * (random.next() - 0.5);
+    assert.ok(isClose(exp(exponent), Math.exp(exponent)), `exp ${exponent}`);
+    assert.ok(isClose(power(value, 1.5), value ** 1.5), `power ${value}`);
+  }
+  assert.ok(Math.abs(normalQuantile(0.975) - 1.959963984540054) < 1e-8);
+  assert.ok(Math.abs(normalQuantile(0.001) + 3.090232306167813) < 1e-8);
+});
+
+test('every law has the first two moments it states', () => {
+  const laws = ['exp?mean=2', 'det?mean=3', 'uniform?low=0&high=2', 'erlang?k=2&mean=1', 'h2?mean=1&scv=4', 'bpareto?low=1&high=50&alpha=1.5'];
+  for (const text of [...laws, 'weibull?shape=0.8&mean=2', 'lognormal?mean=1&scv=1', 'empirical?values=1,2,6']) {
+    const law = parseLaw(text);
+    const random = new RandomStream(7, text);
+    let sum = 0;
+    let squares = 0;
+    const draws = 60_000;
+    for (let index = 0; index < draws; index += 1) {
+      const value = law.sample(random);
+      sum += value;
+      squares += value * value;
+    }
+    assert.ok(Math.abs(sum / draws / law.mean - 1) < 0.03, `${text}: mean ${sum / draws} against ${law.mean}`);
+    assert.ok(Math.abs(squares / draws / law.secondMoment - 1) < 0.12, `${text}: second moment ${squares / draws} against ${law.secondMoment}`);
+  }
+});
+
+test('a law that is unknown, has an unknown parameter or makes no sense is INVALID', () => {
+  assert.throws(() => parseLaw('pareto?alpha=1'), { code: 'INVALID', message: /no law "pareto"; there are exp, det/ });
+  assert.throws(() => parseLaw('exp?rate=1'), { code: 'INVALID', message: /no option "rate"; it knows mean/ });
+  assert.throws(() => parseLaw('exp?mean=0'), { code: 'INVALID' });
+  assert.throws(() => parseLaw('uniform?low=3&high=2'), { code: 'INVALID', message: /high must be above low/ });
+});
+
+test('streams of one seed repeat, and differ by name', () => {
+  const draw = (seed: number, name: string): number => new RandomStream(seed, name).next();
+  assert.equal(draw(5, 'sizes'), draw(5, 'sizes'));
+  assert.notEqual(draw(5, 'sizes'), draw(5, 'arrivals'));
+  assert.notEqual(draw(5, 'sizes'), draw(6, 'sizes'));
+});
+
+test('percentiles are nearest rank: exact for small values, within 0.2 % for large ones', () => {
+  const small = new Histogram();
+  for (let value = 1; value <= 100; value += 1) small.record(value);
+  assert.deepEqual([small.quantile(0), small.quantile(0.5), small.quantile(0.95), small.quantile(0.951), small.quantile(1)], [1, 50, 95, 96, 100]);
+  for (const value of [1_023, 1_024, 123_456_789, 2 ** 32 - 1, 2 ** 32, 987_654_321_012_345]) {
+    const single = new Histogram();
+    single.record(value);
+    single.record(value * 4);
+    assert.ok(Math.abs(single.quantile(0.5) / value - 1) < 0.002, `${value} gives ${single.quantile(0.5)}`);
+  }
+});
+
+test('batch means give the mean, the variance and an interval that holds the true mean', () => {
+  const random = new RandomStream(3, 'batches');
+  const law = parseLaw('exp?mean=1');
+  const batches = new BatchMeans(20_000);
+  for (let index = 0; index < 20_000; index += 1) batches.record(law.sample(random));
+  assert.ok(Math.abs(batches.mean - 1) < batches.halfWidth * 1.5 && batches.halfWidth < 0.03);
+  assert.ok(Math.abs(batches.variance - 1) < 0.1);
+});

@@ -1,0 +1,43 @@
+const TO_UNIT = 2 ** -53;
+
+/** A seeded stream of luck (sfc32, Doty-Humphrey's small fast counting generator). Streams of one seed with different names are independent. */
+export class RandomStream {
+  #a: number;
+  #b: number;
+  #c: number;
+  #counter = 1;
+
+  constructor(seed: number, name: string) {
+    let hash = 0x811c9dc5;
+    for (let index = 0; index < name.length; index += 1) hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
+    this.#a = hash | 0;
+    this.#b = seed | 0;
+    this.#c = Math.floor(seed / 2 ** 32) | 0;
+    for (let round = 0; round < 16; round += 1) this.bits();
+  }
+
+  /** 32 random bits as a signed integer. */
+  bits(): number {
+    const sum = (this.#a + this.#b + this.#counter) | 0;
+    this.#counter = (this.#counter + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = ((this.#c << 21) | (this.#c >>> 11)) + sum;
+    this.#c |= 0;
+    return sum;
+  }
+
+  /** Uniform in [0, 1), 53 bits. */
+  next(): number {
+    return ((this.bits() >>> 5) * 0x4000000 + (this.bits() >>> 6)) * TO_UNIT;
+  }
+
+  /** Uniform in (0, 1]: never zero, for logarithms. */
+  positive(): number {
+    return 1 - this.next();
+  }
+
+  integer(below: number): number {
+    return Math.floor(this.next() * below);
+  }
+}

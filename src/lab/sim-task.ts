@@ -1,0 +1,45 @@
+import type { Micros, Task, TaskState } from '#policy/queue/queue-policy';
+
+const NO_DEMAND: readonly number[] = [];
+
+/** A job inside the simulator: what a policy may see of it, and what only the host knows. Objects are used again after a job is done. */
+export class SimTask implements Task {
+  seq = 0;
+  tenant = '';
+  weight = 1;
+  priority = 0;
+  submitted: Micros = 0;
+  attained: Micros = 0;
+  estimate: Micros = 0;
+  deadline: Micros = Number.POSITIVE_INFINITY;
+  width = 1;
+  demand: readonly number[] = NO_DEMAND;
+  state: TaskState = 'ready';
+  startedAt: Micros = 0;
+  worker = -1;
+  preemptible = true;
+  note = 0;
+  noteAt: Micros = 0;
+  label = '';
+
+  /** True service; hidden from policies. */
+  size: Micros = 0;
+  /** Index of its class of jobs, for statistics by class. */
+  kind = 0;
+  /** First moment it ran; -1 before. */
+  firstStart: Micros = -1;
+  slices = 0;
+  /** Of its present slice: the cost paid before useful work, and when it ends. */
+  overhead: Micros = 0;
+  endAt: Micros = 0;
+  /** Position in the host's heap of running tasks. */
+  heapIndex = -1;
+  isMeasured = false;
+  /** Neighbours in the host's list of tasks in the system, in order of submission. */
+  before: SimTask | undefined = undefined;
+  after: SimTask | undefined = undefined;
+
+  get id(): string {
+    return this.label === '' ? `job-${this.seq}` : this.label;
+  }
+}
