@@ -101,6 +101,28 @@ export function networkConformance({ name, run }: WorldUnderTest): void {
       await assert.rejects(textOf(response.body), { code: 'UNAVAILABLE' });
     }));
 
+  test(`network (${name}): a body far larger than any buffer arrives whole`, () =>
+    run(async ({ world: { network } }) => {
+      await using server = await network.serve(anyPort, async (request) => ({ status: 200, headers: {}, body: request.body }));
+      async function* source(): AsyncGenerator<Uint8Array, void, undefined> {
+        for (let i = 0; i < 200; i++) yield new Uint8Array(40_000).fill(i);
+      }
+      const response = await network.request(server.address, { method: 'POST', path: '/', body: source() }, { timeoutMs });
+      let position = 0;
+      for await (const part of response.body) for (const byte of part) if (byte !== Math.floor(position++ / 40_000) % 256) assert.fail(`byte ${position}`);
+      assert.equal(position, 8_000_000);
+    }));
+
+  test(`network (${name}): a server that came back answers the clients of the one before`, () =>
+    run(async ({ world: { network } }) => {
+      const first = await network.serve(anyPort, empty);
+      const get = async () => (await network.request(first.address, { method: 'GET', path: '/' }, { timeoutMs })).status;
+      assert.equal(await get(), 204);
+      await first[Symbol.asyncDispose]();
+      await using _second = await network.serve(first.address, empty);
+      assert.equal(await get(), 204);
+    }));
+
   test(`network (${name}): a handler that throws is a 500 without a word of why`, () =>
     run(async ({ world: { network } }) => {
       await using server = await network.serve(anyPort, async () => {
