@@ -29,6 +29,8 @@ export class SimTask implements Task {
   /** First moment it ran; -1 before. */
   firstStart: Micros = -1;
   slices = 0;
+  /** Number of the action that started it within its decision: the order of tasks started at one instant. */
+  startOrder = 0;
   /** Of its present slice: the cost paid before useful work, and when it ends. */
   overhead: Micros = 0;
   endAt: Micros = 0;

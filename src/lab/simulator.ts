@@ -255,6 +255,7 @@ export class JobSimulation implements JobView, JobActions, PolicyContext {
     own.startedAt = this.#now;
     own.overhead = overhead;
     own.slices += 1;
+    own.startOrder = this.#actions;
     if (own.firstStart < 0) own.firstStart = this.#now;
     const left = own.size - own.attained;
     own.endAt = this.#now + overhead + (quantum === 0 || left <= quantum ? left : Math.max(1, Math.round(quantum)));

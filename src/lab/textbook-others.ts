@@ -1,0 +1,202 @@
+import { makeQueuePolicy } from '#policy/queue/policies';
+import type { Micros } from '#policy/queue/queue-policy';
+import { jainIndex } from './fairness.ts';
+import type { ListedJob } from './job-source.ts';
+import { ListSource, UNIT } from './job-source.ts';
+import { JobSimulation } from './simulator.ts';
+import { agrees } from './textbook.ts';
+
+/** A textbook case of another kind than one processor: DRF, stride, makespan, fairness, deadlines … */
+export interface OtherCase {
+  readonly id: string;
+  readonly kind: string;
+  readonly published?: Readonly<Record<string, unknown>>;
+  readonly [field: string]: unknown;
+}
+
+type Numbers = Readonly<Record<string, number>>;
+
+/** Differences between the lab and the published answer; undefined for a kind the lab does not know. */
+export function differencesOfOther(one: OtherCase): readonly string[] | undefined {
+  switch (one.kind) {
+    case 'drf':
+      return compare(dominantResourceFairness(one), one.published);
+    case 'stride':
+      return compare(strideOrder(one), one.published);
+    case 'smooth-wrr':
+      return compare({ order: smoothRoundRobin(one['weights'] as Numbers, lengthOfOrder(one)) }, one.published);
+    case 'makespan':
+      return compare(makespans(one), one.published);
+    case 'score':
+      return compare(binPackScores(), one.published);
+    case 'fairness':
+      return (one['cases'] as readonly { x: readonly number[]; j: number }[]).flatMap(({ x, j }) =>
+        agrees(jainIndex(x), j) ? [] : [`Jain index of ${x.join(', ')}: ${j}, but the lab gives ${jainIndex(x)}`],
+      );
+    case 'realtime':
+      return realTime(one['cases'] as readonly RealTimeCase[]);
+    default:
+      return undefined;
+  }
+}
+
+function compare(ours: Readonly<Record<string, unknown>>, published: Readonly<Record<string, unknown>> | undefined): readonly string[] {
+  const differences: string[] = [];
+  for (const [field, expected] of Object.entries(published ?? {})) {
+    if (!agrees(ours[field], expected)) differences.push(`published ${field}: ${JSON.stringify(expected)}, but the lab gives ${JSON.stringify(ours[field])}`);
+  }
+  return differences;
+}
+
+function lengthOfOrder(one: OtherCase): number {
+  return (one.published?.['order'] as readonly unknown[] | undefined)?.length ?? 0;
+}
+
+/** Users submit tasks without end; the order of the published schedule breaks the tie at the start, as the paper does. */
+function dominantResourceFairness(one: OtherCase): Readonly<Record<string, unknown>> {
+  const capacity = one['capacity'] as Numbers;
+  const users = one['users'] as Readonly<Record<string, Numbers>>;
+  const resources = Object.keys(capacity);
+  const listed = [...new Set([...((one.published?.['schedule'] as readonly string[] | undefined) ?? []), ...Object.keys(users)])];
+  const jobs: ListedJob[] = [];
+  for (let round = 0; round < 64; round += 1) {
+    for (const user of listed)
+      jobs.push({ at: 0, size: UNIT, tenant: user, label: `${user}-${round}`, demand: resources.map((name) => users[user]?.[name] ?? 0) });
+  }
+  const amounts = resources.map((name) => capacity[name] as number);
+  const simulation = new JobSimulation({
+    policy: makeQueuePolicy('drf'),
+    source: new ListSource(jobs),
+    workers: jobs.length,
+    resources: amounts,
+    pooled: true,
+    jobs: jobs.length,
+    seed: 1,
+  }).simulate(1);
+  const started = [...simulation.running].sort((a, b) => a.startOrder - b.startOrder);
+  const tasks: Record<string, number> = Object.fromEntries(Object.keys(users).map((user) => [user, 0]));
+  for (const task of started) tasks[task.tenant] = (tasks[task.tenant] ?? 0) + 1;
+  const shares = Object.entries(users).map(([user, demand]) => [
+    user,
+    Math.max(...resources.map((name, index) => ((tasks[user] ?? 0) * (demand[name] ?? 0)) / (amounts[index] as number))),
+  ]);
+  return { tasks, dominant_share: Object.fromEntries(shares), schedule: started.map((task) => task.tenant) };
+}
+
+function strideOrder(one: OtherCase): Readonly<Record<string, unknown>> {
+  const tickets = one['tickets'] as Numbers;
+  const turns = lengthOfOrder(one);
+  const order: string[] = [];
+  const jobs = Object.entries(tickets).map(([tenant, weight]) => ({ at: 0, size: 1_000 * UNIT, tenant, weight, label: tenant }));
+  new JobSimulation({
+    policy: makeQueuePolicy('stride?quantum=1s'),
+    source: new ListSource(jobs),
+    workers: 1,
+    jobs: jobs.length,
+    seed: 1,
+    observer: { slice: (task) => void order.push(task.id) },
+  }).simulate((turns + 1) * UNIT);
+  const big = one['big'];
+  const strides = typeof big === 'number' ? Object.fromEntries(Object.entries(tickets).map(([tenant, weight]) => [tenant, big / weight])) : undefined;
+  return { order: order.slice(0, turns), strides };
+}
+
+/** nginx's smooth weighted round robin: everyone gains its weight, the richest serves and pays the total. */
+function smoothRoundRobin(weights: Numbers, turns: number): readonly string[] {
+  const names = Object.keys(weights);
+  const total = names.reduce((sum, name) => sum + (weights[name] as number), 0);
+  const current = new Map(names.map((name) => [name, 0]));
+  const order: string[] = [];
+  for (let turn = 0; turn < turns; turn += 1) {
+    for (const name of names) current.set(name, (current.get(name) ?? 0) + (weights[name] as number));
+    let best = names[0] as string;
+    for (const name of names) if ((current.get(name) ?? 0) > (current.get(best) ?? 0)) best = name;
+    current.set(best, (current.get(best) ?? 0) - total);
+    order.push(best);
+  }
+  return order;
+}
+
+function makespans(one: OtherCase): Readonly<Record<string, unknown>> {
+  const machines = one['machines'] as number;
+  const inOrder = (one['jobs_in_order'] ?? one['jobs']) as readonly number[];
+  const longestFirst = [...inOrder].sort((a, b) => b - a);
+  return { list: listSchedule(inOrder, machines), lpt: listSchedule(longestFirst, machines), opt: bestMakespan(longestFirst, machines) };
+}
+
+function listSchedule(jobs: readonly number[], machines: number): number {
+  const source = new ListSource(jobs.map((size) => ({ at: 0, size: Math.round(size * UNIT) })));
+  return new JobSimulation({ policy: makeQueuePolicy('fifo'), source, workers: machines, jobs: jobs.length, seed: 1 }).simulate().lastDeparture / UNIT;
+}
+
+/** Exhaustive search, for a handful of jobs: each goes to every machine with a different load. */
+function bestMakespan(jobs: readonly number[], machines: number): number {
+  let best = Number.POSITIVE_INFINITY;
+  const loads = new Array<number>(machines).fill(0);
+  const place = (index: number): void => {
+    const job = jobs[index];
+    if (job === undefined) {
+      best = Math.min(best, Math.max(...loads));
+      return;
+    }
+    for (const machine of loads.keys()) {
+      const load = loads[machine] as number;
+      if (loads.indexOf(load) !== machine || load + job >= best) continue;
+      loads[machine] = load + job;
+      place(index + 1);
+      loads[machine] = load;
+    }
+  };
+  place(0);
+  return best;
+}
+
+/** Nomad's score of a node by what would be free: 20 - (10^cpu + 10^memory), within 0 … 18; spread is its mirror. */
+function binPackScores(): Readonly<Record<string, unknown>> {
+  const score = (cpu: number, memory: number): number => Math.min(18, Math.max(0, 20 - (10 ** cpu + 10 ** memory)));
+  const spread = (cpu: number, memory: number): number => Math.min(18, Math.max(0, 10 ** cpu + 10 ** memory - 2));
+  return { full: score(0, 0), empty: score(1, 1), half: score(0.5, 0.5), spread_half: spread(0.5, 0.5) };
+}
+
+interface RealTimeCase {
+  readonly tasks: readonly { readonly p: number; readonly t: number }[];
+  readonly rm?: boolean;
+  readonly edf?: boolean;
+  readonly util?: number;
+}
+
+function realTime(cases: readonly RealTimeCase[]): readonly string[] {
+  return cases.flatMap((one) => {
+    const utilisation = one.tasks.reduce((sum, { p, t }) => sum + t / p, 0);
+    const ours = { util: utilisation, rm: meetsDeadlines(one.tasks, 'priority?preempt=yes'), edf: meetsDeadlines(one.tasks, 'edf') };
+    const { tasks: _, ...expected } = one;
+    return compare(ours, expected);
+  });
+}
+
+/** Releases every task at each of its periods up to the hyperperiod; the deadline is the next release. Rate-monotonic priority is the period. */
+function meetsDeadlines(tasks: readonly { readonly p: number; readonly t: number }[], policy: string): boolean {
+  const hyperperiod = tasks.reduce((least, { p }) => (least / divisor(least, p)) * p, 1);
+  const jobs: ListedJob[] = [];
+  for (const { p, t } of tasks) {
+    for (let at = 0; at < hyperperiod; at += p) jobs.push({ at: at * UNIT, size: t * UNIT, priority: p, deadline: (at + p) * UNIT });
+  }
+  jobs.sort((a, b) => a.at - b.at);
+  let isMet = true;
+  const finished = (task: { readonly deadline: Micros }, now: Micros): void => {
+    if (now > task.deadline) isMet = false;
+  };
+  new JobSimulation({
+    policy: makeQueuePolicy(policy),
+    source: new ListSource(jobs),
+    workers: 1,
+    jobs: jobs.length,
+    seed: 1,
+    observer: { finished },
+  }).simulate();
+  return isMet;
+}
+
+function divisor(a: number, b: number): number {
+  return b === 0 ? a : divisor(b, a % b);
+}
