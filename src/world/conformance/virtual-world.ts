@@ -1,8 +1,8 @@
 import { toBytes, toText } from '#base/bytes';
 import { readFile, writeFileAtomic } from '../files.ts';
-import { drain } from '../node/drain.ts';
-import { Simulation } from '../simulated/simulation.ts';
+import type { Simulation } from '../simulated/simulation.ts';
 import type { ProcessIdentity, ProcessSpec } from '../world.ts';
+import { startSimulation } from './start-simulation.ts';
 import type { WorldUnderTest } from './world-under-test.ts';
 
 const identityPath = '/bench/identity';
@@ -19,7 +19,7 @@ export function virtualWorld(seed: number): WorldUnderTest {
       leaveChild: () => program('leave-child', []),
     },
     async run(body) {
-      const simulation = new Simulation({ seed, drain, maxDrift: 0.01, maxWallSkewMs: 3_600_000 });
+      const simulation = startSimulation({ seed, maxDrift: 0.01, maxWallSkewMs: 3_600_000 });
       addPrograms(simulation);
       const { world } = simulation.host('bench');
       const claim = async () => {
