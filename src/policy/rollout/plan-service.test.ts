@@ -1,0 +1,373 @@
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Name } from '#base/name';
+import type { InstanceId } from '#model/instance';
+import { later } from '#model/moment';
+import type { UpdateSpec } from '#model/spec';
+import { type ModelOptions, modelSpec, type Quality, SERVICE, ServiceModel } from './service-model.ts';
+
+const steady = (): number => 0.5;
+
+function model(options: Partial<ModelOptions> = {}): ServiceModel {
+  return new ServiceModel({ nodes: 3, count: 3, luck: steady, ...options });
+}
+
+function run(service: ServiceModel, forMs: number, stepMs = 250): void {
+  for (let passed = 0; passed < forMs; passed += stepMs) service.step(stepMs);
+}
+
+function shape(service: ServiceModel): string[] {
+  return [...service.instances.values()].map((each) => `${each.slot} r${each.release} ${each.node} ${each.intent.kind}`).sort();
+}
+
+function stable(options: Partial<ModelOptions> = {}): ServiceModel {
+  const service = model(options);
+  service.deploy('good');
+  run(service, 30_000);
+  deepEqual(service.state.rollout, { phase: 'idle', release: 1 });
+  return service;
+}
+
+test('a first deploy fills all slots at once, spread over the nodes, and ends idle', () => {
+  const service = model();
+  service.deploy('good');
+  service.step(1);
+  service.step(1);
+  equal(service.instances.size, 3);
+  run(service, 20_000);
+  deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-2 run', '3 r1 worker-3 run']);
+  deepEqual(service.state.rollout, { phase: 'idle', release: 1 });
+  deepEqual(service.state.pending, []);
+});
+
+test('what is as wanted asks for nothing and for no wakeup', () => {
+  const service = stable();
+  run(service, 10_000);
+  const before = service.state;
+  deepEqual(service.control(), { actions: [], state: before });
+});
+
+test('R1, R2: an update replaces one slot at a time and keeps names', () => {
+  const service = stable();
+  service.deploy('good');
+  let most = 0;
+  for (let step = 0; step < 400; step++) {
+    service.step(250);
+    most = Math.max(most, [...service.instances.values()].filter((each) => each.intent.kind === 'run').length);
+    ok(service.ready().length >= 3);
+  }
+  equal(most, 4);
+  deepEqual([...service.instances.values()].map((each) => `${each.id} r${each.release}`).sort(), ['shop.web.1-4 r2', 'shop.web.2-5 r2', 'shop.web.3-6 r2']);
+  deepEqual(service.state.rollout, { phase: 'idle', release: 2 });
+});
+
+test('R10: a change that needs no restart reaches every instance in place', () => {
+  const service = stable();
+  const { run: command } = modelSpec(1, { count: 3 });
+  service.deploy('good', { run: command, routes: [{ host: '*', path: '/' }] });
+  run(service, 2_000);
+  deepEqual(shape(service), ['1 r2 worker-1 run', '2 r2 worker-2 run', '3 r2 worker-3 run']);
+  deepEqual([...service.instances.values()].map((each) => each.serial).sort(), [1, 2, 3]);
+  deepEqual(service.state.rollout, { phase: 'idle', release: 2 });
+});
+
+test('R6: a failing update is reverted once, and untouched old instances stay what they are', () => {
+  const service = stable();
+  service.deploy('crashes');
+  run(service, 60_000);
+  const fails = service.history.filter(({ action }) => action.kind === 'fail');
+  equal(fails.length, 1);
+  deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-2 run', '3 r1 worker-3 run']);
+  deepEqual([...service.instances.values()].map((each) => each.serial).sort(), [1, 2, 3]);
+  const release = service.releases.get(2);
+  equal(release?.outcome.kind, 'reverted');
+  ok(service.state.rollout.phase === 'failed' && service.state.rollout.revertTo === 1);
+  ok(service.state.rollout.cause.code === 'exited' && service.state.rollout.cause.message.startsWith('web.1 on worker-'));
+});
+
+test('R6: the first deploy ever that fails is stopped, is not tried again, and says why with the last output', () => {
+  const service = model();
+  service.deploy('crashes');
+  run(service, 120_000);
+  deepEqual(shape(service), []);
+  ok(service.state.rollout.phase === 'failed');
+  equal(service.state.rollout.revertTo, undefined);
+  equal(service.history.filter(({ action }) => action.kind === 'place').length, 3);
+  ok(service.state.pending.length > 0);
+});
+
+test('R3: an instance that starts but never passes fails the deploy at its healthy deadline', () => {
+  const service = stable();
+  service.deploy('never-ready');
+  run(service, 50_000);
+  equal(phase(service), 'rolling');
+  run(service, 40_000);
+  ok(service.state.rollout.phase === 'failed' && service.state.rollout.cause.code === 'unhealthy');
+});
+
+test('R5: a wish that no node can ever fulfil fails at once with the reasons', () => {
+  const service = stable();
+  service.deploy('good', { resources: { cpu: 99, memoryBytes: 1 } });
+  run(service, 1_000);
+  ok(service.state.rollout.phase === 'failed');
+  deepEqual(service.state.rollout.cause, {
+    code: 'not-placed',
+    message: 'web.1 finds no node: worker-1, worker-2, worker-3 needs 99 cores, has 4 cores in all',
+  });
+});
+
+test('R8: a fix supersedes a broken deploy in its middle, and the broken instances go first', () => {
+  const service = stable();
+  service.deploy('never-ready');
+  run(service, 5_000);
+  service.deploy('good');
+  run(service, 60_000);
+  deepEqual(new Set([...service.instances.values()].map((each) => each.release)), new Set([3]));
+  deepEqual(service.state.rollout, { phase: 'idle', release: 3 });
+});
+
+test('R1: without surge an update stops first, one at a time', () => {
+  const service = stable({ update: { maxSurge: 0, maxUnavailable: 1 } });
+  service.deploy('good');
+  let least = 3;
+  for (let step = 0; step < 400; step++) {
+    service.step(250);
+    least = Math.min(least, service.ready().length);
+    ok([...service.instances.values()].filter((each) => each.intent.kind === 'run').length <= 3);
+  }
+  equal(least, 2);
+  deepEqual(service.state.rollout, { phase: 'idle', release: 2 });
+});
+
+test('N3: instances of a lost node are replaced at once, and the lost ones go when the others are ready', () => {
+  const service = stable();
+  fail(service, 'worker-2', { power: false });
+  service.step(1);
+  deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-1 run', '2 r1 worker-2 run', '3 r1 worker-3 run']);
+  equal([...service.instances.values()].find((each) => each.serial === 4)?.reason, 'replaces web.2 of lost node worker-2');
+  run(service, 20_000);
+  deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-1 run', '2 r1 worker-2 stop', '3 r1 worker-3 run']);
+});
+
+test('N7: a node that comes back before its replacement is ready keeps what runs there', () => {
+  const service = stable();
+  fail(service, 'worker-2', { power: true });
+  service.step(1);
+  const node = service.nodes.get('worker-2' as Name);
+  ok(node !== undefined);
+  node.heard = true;
+  run(service, 20_000);
+  deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-2 run', '3 r1 worker-3 run']);
+});
+
+test('D1: a drain starts the replacement first, even for a single instance', () => {
+  const service = stable({ count: 1 });
+  const node = service.nodes.get('worker-1' as Name);
+  ok(node !== undefined);
+  node.drainDeadline = later(service.now, 900_000);
+  for (let step = 0; step < 100; step++) {
+    service.step(250);
+    ok(service.ready().length >= 1);
+  }
+  deepEqual(shape(service), ['1 r1 worker-2 run']);
+});
+
+test('D2: at the deadline of a drain what is left is stopped, kill time included', () => {
+  const service = stable({ nodes: 1, count: 1 });
+  const node = service.nodes.get('worker-1' as Name);
+  ok(node !== undefined);
+  node.drainDeadline = later(service.now, 30_000);
+  run(service, 10_000);
+  equal(shape(service).length, 1);
+  ok(service.state.pending.some((reason) => reason.includes('worker-1 is draining')));
+  run(service, 20_000);
+  deepEqual(shape(service), []);
+});
+
+test('D3: undrain in the middle leaves no duplicate', () => {
+  const service = stable();
+  const node = service.nodes.get('worker-3' as Name);
+  ok(node !== undefined);
+  node.drainDeadline = later(service.now, 900_000);
+  run(service, 1_000);
+  equal(service.instances.size, 4);
+  node.drainDeadline = undefined;
+  run(service, 20_000);
+  deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-2 run', '3 r1 worker-3 run']);
+});
+
+test('B1: an instance its agent gave up is tried on another node after the delay', () => {
+  const service = stable();
+  const [id] = [...service.instances.keys()] as [InstanceId];
+  service.runners.set(id, { phase: 'failed', attempt: 5, nextAt: later(service.now, 1e9) });
+  run(service, 29_000);
+  equal(service.instances.size, 3);
+  ok(service.state.pending[0]?.startsWith('web.1 was given up by worker-1: exited with code 1; next try elsewhere at '));
+  run(service, 20_000);
+  const replacement = [...service.instances.values()].find((each) => each.slot === 1);
+  ok(replacement !== undefined && replacement.node !== 'worker-1');
+  deepEqual(service.state.rescheduling?.['1'], { count: 1, at: service.state.rescheduling?.['1']?.at, nodes: ['worker-1'] });
+});
+
+test('active/standby: the standby takes over for good when the active one is lost, and `switch` moves it back (N12)', () => {
+  const service = stable({ count: 2, mode: 'active-standby' });
+  equal(primary(service), 1);
+  fail(service, 'worker-2', { power: false });
+  service.step(250);
+  equal(primary(service), 2);
+  run(service, 20_000);
+  equal(primary(service), 2);
+  equal(service.state.activeSlot, 2);
+  service.app = { ...service.app, activeSlots: { [SERVICE]: 1 } };
+  run(service, 1_000);
+  equal(primary(service), 1);
+  deepEqual(service.app.activeSlots, {});
+});
+
+test('active/standby: an update changes the standby first and has one primary at all times', () => {
+  const service = stable({ count: 2, mode: 'active-standby' });
+  service.deploy('good');
+  for (let step = 0; step < 200; step++) {
+    service.step(250);
+    equal([...service.instances.values()].filter((each) => each.intent.kind === 'run' && each.tier === 'primary').length, 1);
+  }
+  deepEqual(
+    service.history.filter(({ action }) => action.kind === 'place').map(({ action }) => action.kind === 'place' && action.slot),
+    [2, 1, 2, 1],
+  );
+  equal(service.state.activeSlot, 1);
+  deepEqual(service.state.rollout, { phase: 'idle', release: 2 });
+});
+
+test('a scale-down takes the highest slots, a scale-up adds the lowest missing', () => {
+  const service = stable();
+  service.app = { ...service.app, counts: { [SERVICE]: 1 } };
+  run(service, 10_000);
+  deepEqual(shape(service), ['1 r1 worker-1 run']);
+  service.app = { ...service.app, counts: { [SERVICE]: 2 } };
+  run(service, 10_000);
+  deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-2 run']);
+});
+
+test('rm stops everything in order and then asks to be forgotten', () => {
+  const service = stable();
+  service.app = { ...service.app, removing: true };
+  run(service, 20_000);
+  equal(service.instances.size, 0);
+  deepEqual(service.control().actions, [{ kind: 'forget' }]);
+});
+
+type Disturbance =
+  | { readonly kind: 'deploy'; readonly quality: Quality }
+  | { readonly kind: 'scale'; readonly count: number }
+  | { readonly kind: 'lose' | 'cut' | 'return' | 'drain' | 'undrain'; readonly node: number }
+  | { readonly kind: 'gateway'; readonly alive: boolean }
+  | { readonly kind: 'new-leader' };
+
+const anyDisturbance: fc.Arbitrary<Disturbance> = fc.oneof(
+  fc.record({ kind: fc.constant('deploy' as const), quality: fc.constantFrom<Quality>('good', 'good', 'crashes', 'never-ready') }),
+  fc.record({ kind: fc.constant('scale' as const), count: fc.integer({ min: 0, max: 5 }) }),
+  fc.record({
+    kind: fc.constantFrom('lose' as const, 'cut' as const, 'return' as const, 'drain' as const, 'undrain' as const),
+    node: fc.integer({ min: 1, max: 4 }),
+  }),
+  fc.record({ kind: fc.constant('gateway' as const), alive: fc.boolean() }),
+  fc.constant({ kind: 'new-leader' as const }),
+);
+const anyUpdate: fc.Arbitrary<Partial<UpdateSpec>> = fc.constantFrom(
+  { maxSurge: 1, maxUnavailable: 0 },
+  { maxSurge: 0, maxUnavailable: 1 },
+  { maxSurge: 2, maxUnavailable: 1, maxParallel: 2 },
+  { maxSurge: 1, maxUnavailable: 0, autoRevert: false },
+);
+
+test('law: whatever happens, R2 and S1 hold, instances stay bounded, and a good deploy in a healed cluster converges (R8)', () => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        seed: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+        mode: fc.constantFrom('balanced' as const, 'active-standby' as const),
+        update: anyUpdate,
+        script: fc.array(fc.tuple(fc.integer({ min: 100, max: 40_000 }), anyDisturbance), { maxLength: 10 }),
+      }),
+      ({ seed, mode, update, script }) => {
+        const service = new ServiceModel({ nodes: 4, count: 3, mode, update, luck: generator(seed) });
+        service.deploy('good');
+        for (const [forMs, disturbance] of script) {
+          run(service, forMs, 500);
+          disturb(service, disturbance);
+        }
+        heal(service);
+        run(service, 300_000, 1_000);
+        const members = [...service.instances.values()];
+        deepEqual(service.state.rollout, { phase: 'idle', release: service.app.release });
+        deepEqual(members.map((each) => each.slot).sort(), [1, 2, 3]);
+        deepEqual(new Set(members.map((each) => `${each.release} ${each.intent.kind}`)), new Set([`${service.app.release} run`]));
+        if (mode === 'active-standby') equal(members.filter((each) => each.tier === 'primary').length, 1);
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+function disturb(service: ServiceModel, disturbance: Disturbance): void {
+  const node = 'node' in disturbance ? service.nodes.get(`worker-${disturbance.node}` as Name) : undefined;
+  switch (disturbance.kind) {
+    case 'deploy':
+      service.deploy(disturbance.quality);
+      break;
+    case 'scale':
+      service.app = { ...service.app, counts: { [SERVICE]: disturbance.count } };
+      break;
+    case 'lose':
+    case 'cut':
+      fail(service, `worker-${disturbance.node}`, { power: disturbance.kind === 'cut' });
+      break;
+    case 'return':
+      if (node !== undefined) Object.assign(node, { heard: true, powered: true });
+      break;
+    case 'drain':
+      if (node !== undefined) node.drainDeadline = later(service.now, 60_000);
+      break;
+    case 'undrain':
+      if (node !== undefined) node.drainDeadline = undefined;
+      break;
+    case 'gateway':
+      Object.assign(service.gateways.get('gateway-2' as Name) ?? {}, { alive: disturbance.alive });
+      break;
+    case 'new-leader':
+      service.observations = new Map();
+      break;
+  }
+}
+
+function heal(service: ServiceModel): void {
+  for (const node of service.nodes.values()) Object.assign(node, { heard: true, powered: true, drainDeadline: undefined });
+  for (const gateway of service.gateways.values()) gateway.alive = true;
+  service.app = { ...service.app, counts: {} };
+  service.deploy('good');
+}
+
+function fail(service: ServiceModel, name: string, { power }: { readonly power: boolean }): void {
+  const node = service.nodes.get(name as Name);
+  ok(node !== undefined);
+  node.heard = false;
+  node.powered = power;
+}
+
+function phase(service: ServiceModel): string {
+  return service.state.rollout.phase;
+}
+
+function primary(service: ServiceModel): number | undefined {
+  return [...service.instances.values()].find((each) => each.intent.kind === 'run' && each.tier === 'primary')?.slot;
+}
+
+function generator(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
