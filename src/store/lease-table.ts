@@ -3,7 +3,7 @@ import type { Instant } from '#world/world';
 import type { LeaseId, LeaseStatus } from './store.ts';
 
 /** More leases than this are refused with LIMIT. */
-export const MAX_LEASES = 100_000;
+const MAX_LEASES = 100_000;
 
 interface Lease {
   readonly id: LeaseId;

@@ -5,7 +5,7 @@ import { type Change, type Commit, compacted, type Mvcc } from './mvcc.ts';
 import { type KeyRange, MAX_WATCH_BACKLOG, type Revision, type WatchBatch, type WatchEvent } from './store.ts';
 
 /** A watcher that heard nothing for so many revisions gets a bookmark, so that it never resumes from far behind. */
-export const BOOKMARK_REVISIONS = 500;
+const BOOKMARK_REVISIONS = 500;
 
 /** At most so many revisions are searched for a watcher's events before others get their turn. */
 const REPLAY_STEP = 1_000;
@@ -29,10 +29,6 @@ export class WatchHub {
 
   get published(): Revision {
     return this.#published;
-  }
-
-  get watcherCount(): number {
-    return this.#watchers.size;
   }
 
   /** Registered when this returns. */

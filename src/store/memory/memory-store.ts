@@ -2,7 +2,7 @@ import { messageOf, PlatformError } from '#base/errors';
 import { unlessAborted } from '#base/signal';
 import type { Clock, Instant, Random } from '#world/world';
 import type { Journal, JournalRecord } from '../journal.ts';
-import { HISTORY_LIMITS, type HistoryLimits, Mvcc } from '../mvcc.ts';
+import { future, HISTORY_LIMITS, type HistoryLimits, Mvcc } from '../mvcc.ts';
 import type {
   KeyRange,
   KeyValue,
@@ -186,8 +186,7 @@ export class MemoryStore implements Store, AsyncDisposable {
   #readable(revision: Revision | undefined): Revision {
     const { published } = this.#hub;
     if (revision === undefined) return published;
-    if (revision > published)
-      throw new PlatformError('FUTURE_REVISION', `Cannot go to revision ${revision}, because the store is at ${published}`, { revision, current: published });
+    if (revision > published) throw future(revision, published);
     return revision;
   }
 

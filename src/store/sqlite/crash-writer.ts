@@ -1,5 +1,4 @@
 // Writes to a store until it is killed, and says on standard output what was acknowledged. Started by the crash test only.
-import { writeSync } from 'node:fs';
 import { nodeWorld } from '#world/node/node-world';
 import { openSqliteStore } from './sqlite-store.ts';
 
@@ -24,7 +23,7 @@ async function writeForEver(writer: number): Promise<never> {
         { kind: 'put', key: `${key}/copy`, value },
       ],
     });
-    writeSync(1, `${key} ${value} ${revision}\n`);
+    process.stdout.write(`${key} ${value} ${revision}\n`);
   }
 }
 

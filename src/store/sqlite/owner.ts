@@ -2,7 +2,7 @@ import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Who has a folder open. For the message only: the kernel's lock on the file decides. */
-export interface Owner {
+interface Owner {
   readonly pid: number;
   /** Wall time, ISO 8601. */
   readonly since: string;

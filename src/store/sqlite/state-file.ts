@@ -10,7 +10,7 @@ import { type ChangeRow, changeChecksum, Digest, leaseChecksum } from './row-che
 import { checkWriteAheadLog } from './write-ahead-log.ts';
 
 /** The version of the file's layout that this program writes; it reads this one and none newer. */
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 
 const APPLICATION_ID = 0x48564e31;
 
@@ -28,7 +28,7 @@ const PAGE_BYTES = 4096;
 const LOAD_ROWS = 5_000;
 
 /** What the file held when it was opened. */
-export interface LoadedState {
+interface LoadedState {
   readonly oldest: number;
   readonly leases: readonly { readonly id: string; readonly durationMs: number }[];
 }
