@@ -1,0 +1,468 @@
+import { AssertionError, unreachable } from '#base/assert';
+import { backoffMs } from '#base/backoff';
+import { hasCode, messageOf, PlatformError } from '#base/errors';
+import { isAbort } from '#base/signal';
+import { Wakeup } from '#base/wakeup';
+import type { Instance, InstanceId, InstanceStatus } from '#model/instance';
+import type { ProcessExit, ProcessSpec, RunningProcess, World } from '#world/world';
+import { afterEnd, classifyEnd, renewed } from './after-end.ts';
+import type { AgentFolders } from './folders.ts';
+import { instanceEnvironment } from './instance-environment.ts';
+import { type Action, planInstance } from './instance-plan.ts';
+import { type InstanceRecord, saveInstanceRecord } from './instance-record.ts';
+import { type End, INITIAL_FACTS, INITIAL_STATE, type KeeperFacts, type KeeperState, NO_CHECKS, type ProcessStage } from './keeper-state.ts';
+import type { LogFile } from './logs/log-file.ts';
+import type { LogKeeper } from './logs/log-keeper.ts';
+import { momentNow } from './moment.ts';
+import type { PortBook } from './port-book.ts';
+import { PrepareFailure } from './prepare-failure.ts';
+import { probeInstance } from './probe.ts';
+import type { Runtime } from './runtimes/runtime.ts';
+import type { SecretSource } from './sources.ts';
+import { type Activity, statusOf } from './status-of.ts';
+import { isNotableUsage } from './usage.ts';
+
+/** Lines of output given with a failure. */
+const outputLines = 20;
+const outputLineChars = 400;
+/** After an error of the agent's own, such as a full disk. */
+const RETRY = { baseMs: 500, capMs: 10_000, jitter: 0.25 } as const;
+
+/** What all keepers of a node share. */
+export interface KeeperParts {
+  readonly folders: AgentFolders;
+  readonly runtimes: Readonly<Record<Instance['spec']['run']['kind'], Runtime>>;
+  readonly ports: PortBook;
+  readonly logs: LogKeeper;
+  readonly secrets: SecretSource;
+  readonly host: string;
+  /** The agent's PATH. */
+  readonly path: string;
+  readonly bootId: string;
+  readonly onStatus: (status: InstanceStatus) => void;
+}
+
+type StartAction = { readonly port: number | undefined; readonly secrets: Readonly<Record<string, string>> };
+
+/**
+ * Brings one instance to what control wants of it, and keeps it there. Decisions are `planInstance`'s and `afterEnd`'s; this acts.
+ *
+ * Invariants: K1 one action at a time. K2 what the next agent must know is on disk before the act that needs it is visible: the intent before a signal, the identity right
+ * after the start. K3 an aborted `run` leaves the process running.
+ */
+export class InstanceKeeper {
+  readonly id: InstanceId;
+  readonly #world: World;
+  readonly #parts: KeeperParts;
+  readonly #wakeup = new Wakeup();
+  /** What was wanted last, also after control has deleted it. */
+  #last: Instance;
+  #isWanted = true;
+  #state: KeeperState = INITIAL_STATE;
+  #facts: KeeperFacts = INITIAL_FACTS;
+  #process: RunningProcess | undefined;
+  #output: LogFile | undefined;
+  #operation: AbortController | undefined;
+  #activity: Activity | undefined;
+  #status: InstanceStatus | undefined;
+  #usage: InstanceStatus['usage'];
+  #isSaved = false;
+
+  constructor(world: World, parts: KeeperParts, instance: Instance) {
+    this.#world = world;
+    this.#parts = parts;
+    this.#last = instance;
+    this.id = instance.id;
+    this.#state = { ...INITIAL_STATE, nonce: instance.restartNonce };
+  }
+
+  /** What was wanted last; `isWanted` says whether control still has it. */
+  get instance(): Instance {
+    return this.#last;
+  }
+
+  get isWanted(): boolean {
+    return this.#isWanted;
+  }
+
+  get status(): InstanceStatus | undefined {
+    return this.#status;
+  }
+
+  get attempt(): number {
+    return this.#state.attempt;
+  }
+
+  /** A new wish of control; `undefined` when the instance was deleted. */
+  update(instance: Instance | undefined): void {
+    if (instance) this.#last = instance;
+    this.#isWanted = instance !== undefined;
+    this.#isSaved = false;
+    this.#interrupt();
+  }
+
+  /** Takes over from an earlier agent what its record tells; called before `run`. A process that lives is not touched (B4). */
+  async recover(record: InstanceRecord): Promise<void> {
+    this.#state = record.state;
+    this.#isSaved = true;
+    const { stage } = record.state;
+    if (record.phase) this.#status = { ...this.#makeStatus(), phase: record.phase.name, since: record.phase.since, attempt: record.phase.attempt };
+    this.#facts = { ...INITIAL_FACTS, isPrepared: await this.#runtime.isPrepared(this.#last) };
+    if (stage.kind === 'process') await this.#adopt(stage);
+    this.#publish();
+  }
+
+  /** Returns when the instance is forgotten, or when the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        if (!this.#isSaved && this.#state.stage.kind !== 'stopped') await this.#trySave();
+        const action = this.#plan();
+        if (action.kind === 'forget') return await this.#forget();
+        await this.#perform(action, signal);
+        failures = 0;
+      } catch (error) {
+        if (isAbort(error, signal)) return;
+        if (error instanceof AssertionError) throw error;
+        this.#world.log.write('error', 'The agent failed at an instance and tries again', { instance: this.id, cause: messageOf(error) });
+        await this.#world.clock.sleep(backoffMs(RETRY, failures++, this.#world.random.next()), signal).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Measures what the instance uses; published when it differs notably from what was published last. */
+  async measure(): Promise<void> {
+    if (this.#status?.phase !== 'running') return;
+    const usage = await this.#process?.usage();
+    if (!usage || !isNotableUsage(this.#usage, usage)) return;
+    this.#usage = usage;
+    this.#publish();
+  }
+
+  /** Environment and folder for a command that an operator runs beside the instance. */
+  async beside(signal: AbortSignal): Promise<Pick<ProcessSpec, 'environment' | 'workingDirectory'>> {
+    const instance = this.#last;
+    const { host, path, folders } = this.#parts;
+    const secrets = instance.secrets.length === 0 ? {} : await this.#parts.secrets.read(instance.secrets, { app: instance.app, signal });
+    const environment = instanceEnvironment(instance, { host, path, dataFolder: folders.data(instance), port: this.#state.port, secrets });
+    return { environment, workingDirectory: this.#runtime.workingDirectory(instance) };
+  }
+
+  get #runtime(): Runtime {
+    return this.#parts.runtimes[this.#last.spec.run.kind];
+  }
+
+  #plan(): Action {
+    return planInstance({ instance: this.#isWanted ? this.#last : undefined, state: this.#state, facts: this.#facts, now: this.#world.clock.now() });
+  }
+
+  /** Whatever is under way is planned anew. */
+  #interrupt(): void {
+    this.#operation?.abort(new PlatformError('ABORTED', 'Something changed'));
+    this.#wakeup.ring();
+  }
+
+  async #perform(action: Exclude<Action, { kind: 'forget' }>, signal: AbortSignal): Promise<void> {
+    switch (action.kind) {
+      case 'prepare':
+        return await this.#operate(signal, (operation) => this.#prepare(operation));
+      case 'start':
+        return await this.#start(signal);
+      case 'probe':
+        return await this.#operate(signal, (operation) => this.#probe(action, operation));
+      case 'become-running':
+        return await this.#becomeRunning();
+      case 'end':
+        return await this.#end(action);
+      case 'kill':
+        return await this.#kill();
+      case 'look':
+        return await this.#look();
+      case 'settle':
+        return await this.#settle(action.end);
+      case 'stop':
+        return await this.#stop(action.end);
+      case 'reset':
+        return await this.#become({ ...this.#state, restarts: [], isCleanExitUsed: false });
+      case 'renew':
+        return await this.#become(renewed(this.#state, this.#last));
+      case 'wait':
+        return await this.#wait(action, signal);
+      default:
+        return unreachable(action);
+    }
+  }
+
+  /** Runs what may take long, until it ends or something changes; a change is not an error. */
+  async #operate(signal: AbortSignal, work: (operation: AbortSignal) => Promise<void>): Promise<void> {
+    const operation = new AbortController();
+    this.#operation = operation;
+    try {
+      await work(AbortSignal.any([signal, operation.signal]));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isAbort(error, operation.signal)) throw error;
+    } finally {
+      this.#operation = undefined;
+      this.#activity = undefined;
+    }
+  }
+
+  async #prepare(signal: AbortSignal): Promise<void> {
+    const onActivity = (activity: Activity) => {
+      this.#activity = activity;
+      this.#publish();
+    };
+    try {
+      await this.#runtime.prepare(this.#last, { onActivity, signal });
+      this.#facts = { ...this.#facts, isPrepared: true };
+      this.#activity = undefined;
+      await this.#become({ ...this.#state, preparedAt: this.#state.preparedAt ?? momentNow(this.#world.clock) });
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof PrepareFailure) await this.#conclude({ why: error.why, reason: error.message, output: shortened(error.output) });
+      else if (error instanceof PlatformError) await this.#conclude({ why: 'not-ready', reason: `cannot be prepared yet: ${error.message}` });
+      else throw error;
+    }
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    const instance = this.#last;
+    let launch: StartAction | undefined;
+    await this.#operate(signal, async (operation) => {
+      launch = await this.#gather(operation);
+    });
+    if (!launch || this.#operationWasOvertaken(instance)) return;
+    try {
+      await this.#launch(instance, launch);
+    } catch (error) {
+      await this.#concludeStart(error);
+    }
+  }
+
+  async #launch(instance: Instance, { port, secrets }: StartAction): Promise<void> {
+    const attempt = this.#state.attempt + 1;
+    const { host, path, folders, logs } = this.#parts;
+    const dataFolder = folders.data(instance);
+    await this.#world.disk.makeDirectory(dataFolder);
+    const output = await logs.open(instance, attempt);
+    // Before the start, so that even a start that fails has an attempt of its own.
+    this.#state = { ...this.#state, attempt, ...(port === undefined ? {} : { port }) };
+    let process: RunningProcess;
+    try {
+      const environment = instanceEnvironment(instance, { host, path, dataFolder, port, secrets });
+      process = await this.#runtime.start({ instance, environment, outputPath: output.path });
+    } catch (error) {
+      await logs.close(output);
+      throw error;
+    }
+    this.#facts = { ...this.#facts, check: NO_CHECKS };
+    this.#attach(process, output);
+    this.#state = { ...this.#state, stage: { kind: 'process', identity: process.identity, startedAt: momentNow(this.#world.clock) } };
+    try {
+      await this.#save();
+    } catch (error) {
+      // K2: a process that no record names would outlive us unseen.
+      const reason = `its record could not be written: ${messageOf(error)}`;
+      return await this.#end({ kind: 'end', signal: 'SIGKILL', end: { why: 'not-ready', reason } });
+    }
+    this.#publish();
+  }
+
+  #operationWasOvertaken(instance: Instance): boolean {
+    return !this.#isWanted || this.#last !== instance;
+  }
+
+  /** Port and secrets; `undefined` if they cannot be had, which is then concluded. */
+  async #gather(signal: AbortSignal): Promise<StartAction | undefined> {
+    const { spec, secrets: names, app } = this.#last;
+    try {
+      const secrets = names.length === 0 ? {} : await this.#parts.secrets.read(names, { app, signal });
+      const { ports } = this.#parts;
+      if (!spec.listens) return { port: undefined, secrets };
+      const port = spec.hostPort === undefined ? await ports.takeFree(this.id, this.#state.port) : await ports.takeFixed(spec.hostPort, this.id);
+      return { port, secrets };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (hasCode(error, 'LOCKED')) await this.#conclude({ why: 'port-in-use', reason: error.message });
+      else if (error instanceof PlatformError) await this.#conclude({ why: 'not-ready', reason: `cannot be started yet: ${error.message}` });
+      else throw error;
+      return undefined;
+    }
+  }
+
+  async #concludeStart(error: unknown): Promise<void> {
+    if (!(error instanceof PlatformError)) throw error;
+    const isMissing = error.code === 'NOT_FOUND' || error.code === 'DENIED';
+    await this.#conclude({ why: isMissing ? 'command-missing' : 'not-ready', reason: isMissing ? error.message : `cannot be started yet: ${error.message}` });
+  }
+
+  async #adopt(stage: ProcessStage): Promise<void> {
+    const process = await this.#runtime.adopt(stage.identity);
+    if (process) {
+      if (this.#state.port !== undefined && this.#last.spec.listens) this.#parts.ports.hold(this.#state.port, this.id);
+      this.#attach(process, await this.#parts.logs.open(this.#last, this.#state.attempt));
+      // The agent before us may have ended between the record of the signal and the signal.
+      if (stage.ending) await process.signal(stage.ending.killedAt ? 'SIGKILL' : 'SIGTERM');
+      return;
+    }
+    const exit: ProcessExit = { code: undefined, signal: undefined };
+    this.#facts = { ...this.#facts, exit, isGroupGone: true };
+    if (stage.identity.bootId !== this.#parts.bootId && !stage.ending) {
+      const end: End = { why: 'machine', reason: 'the machine was started again', exit };
+      this.#state = { ...this.#state, stage: { ...stage, ending: { end, since: momentNow(this.#world.clock) } } };
+    }
+  }
+
+  #attach(process: RunningProcess, output: LogFile): void {
+    this.#process = process;
+    this.#output = output;
+    const { isPrepared, check } = this.#facts;
+    this.#facts = { ...INITIAL_FACTS, isPrepared, check };
+    void process.exited.then((exit) => {
+      if (this.#process !== process) return;
+      this.#facts = { ...this.#facts, exit };
+      this.#interrupt();
+    });
+  }
+
+  async #probe(action: Extract<Action, { kind: 'probe' }>, signal: AbortSignal): Promise<void> {
+    const address = { host: this.#parts.host, port: this.#state.port ?? 0 };
+    const failure = await probeInstance(this.#world.network, { address, probe: action.probe }, { timeoutMs: action.timeoutMs, signal });
+    const { check } = this.#facts;
+    const probed = { probes: check.probes + 1, probedAt: momentNow(this.#world.clock) };
+    if (failure === undefined) {
+      this.#facts = { ...this.#facts, check: { ...probed, failures: 0 } };
+      if (action.check === 'startup') await this.#becomeRunning();
+    } else {
+      this.#facts = { ...this.#facts, check: { ...probed, failures: check.failures + 1, lastFailure: failure } };
+    }
+  }
+
+  async #becomeRunning(): Promise<void> {
+    const { stage } = this.#state;
+    if (stage.kind !== 'process') return;
+    this.#facts = { ...this.#facts, check: NO_CHECKS };
+    this.#usage = undefined;
+    await this.#become({ ...this.#state, wasRunning: true, stage: { ...stage, readyAt: momentNow(this.#world.clock) } });
+  }
+
+  async #end({ signal, end }: Extract<Action, { kind: 'end' }>): Promise<void> {
+    const { stage } = this.#state;
+    if (stage.kind !== 'process') return;
+    const since = momentNow(this.#world.clock);
+    await this.#become({ ...this.#state, stage: { ...stage, ending: { end, since, ...(signal === 'SIGKILL' ? { killedAt: since } : {}) } } });
+    await this.#signal(signal);
+  }
+
+  async #kill(): Promise<void> {
+    const { stage } = this.#state;
+    if (stage.kind !== 'process' || !stage.ending) return;
+    await this.#become({ ...this.#state, stage: { ...stage, ending: { ...stage.ending, killedAt: momentNow(this.#world.clock) } } });
+    await this.#signal('SIGKILL');
+  }
+
+  async #signal(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const isAnybodyLeft = (await this.#process?.signal(signal)) ?? false;
+    if (!isAnybodyLeft) this.#facts = { ...this.#facts, isGroupGone: true };
+  }
+
+  async #look(): Promise<void> {
+    const hasMembers = (await this.#process?.hasMembers()) ?? false;
+    this.#facts = { ...this.#facts, looks: this.#facts.looks + 1, lookedAt: momentNow(this.#world.clock), isGroupGone: !hasMembers };
+  }
+
+  async #settle(end: End): Promise<void> {
+    const { stage } = this.#state;
+    if (stage.kind !== 'process') return;
+    const isFailure = end.why === 'exited' || end.why === 'start-timeout' || end.why === 'alive-check';
+    const output = isFailure ? shortened(await this.#parts.logs.lastLines(this.#last, { attempt: this.#state.attempt, count: outputLines })) : undefined;
+    const aliveMs = this.#world.clock.now() - stage.startedAt.at;
+    const whole = classifyEnd({ ...end, ...(output ? { output } : {}) }, { aliveMs, isReady: stage.readyAt !== undefined });
+    if (this.#output) await this.#parts.logs.close(this.#output);
+    this.#process = undefined;
+    this.#output = undefined;
+    this.#facts = { ...INITIAL_FACTS, isPrepared: this.#facts.isPrepared };
+    await this.#conclude(whole);
+  }
+
+  /** What follows from the end of an attempt. */
+  async #conclude(end: End): Promise<void> {
+    const instance = this.#isWanted ? this.#last : undefined;
+    const next = afterEnd({ instance, state: this.#state, end, now: momentNow(this.#world.clock), luck: this.#world.random.next() });
+    if (next.stage.kind === 'stopped') return await this.#stop(next.stage.end);
+    if (next.stage.kind === 'failed' || next.port === undefined) this.#parts.ports.release(this.id);
+    if (next.stage.kind === 'failed') this.#world.log.write('warn', 'An instance has failed', { instance: this.id, cause: next.stage.end.reason });
+    await this.#become(next);
+  }
+
+  /** Nothing of it runs: what it had on this node goes, but for its output and its data. */
+  async #stop(end: End): Promise<void> {
+    this.#state = { ...this.#state, stage: { kind: 'stopped', end } };
+    this.#parts.ports.release(this.id);
+    await this.#world.disk.remove(this.#parts.folders.instance(this.id));
+    this.#publish();
+  }
+
+  async #forget(): Promise<void> {
+    this.#parts.ports.release(this.id);
+    await this.#world.disk.remove(this.#parts.folders.instance(this.id));
+  }
+
+  async #wait({ until }: Extract<Action, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#world;
+    using _timer = until === undefined ? undefined : clock.after(until - clock.now(), () => this.#wakeup.ring());
+    await this.#wakeup.wait(signal);
+  }
+
+  async #become(state: KeeperState): Promise<void> {
+    this.#state = state;
+    await this.#trySave();
+    this.#publish();
+  }
+
+  /** A full disk must not keep an instance from being stopped: what could not be written is written with the next change. */
+  async #trySave(): Promise<void> {
+    try {
+      await this.#save();
+    } catch (error) {
+      if (!(error instanceof PlatformError)) throw error;
+      this.#world.log.write('error', 'The record of an instance cannot be written', { instance: this.id, cause: error.message });
+    }
+  }
+
+  async #save(): Promise<void> {
+    this.#isSaved = true;
+    const { phase, since, attempt } = this.#makeStatus();
+    const record: InstanceRecord = { version: 1, instance: this.#last, state: this.#state, phase: { name: phase, since, attempt } };
+    try {
+      await saveInstanceRecord(this.#world, this.#parts.folders, record);
+    } catch (error) {
+      this.#isSaved = false;
+      throw error;
+    }
+  }
+
+  #makeStatus(): InstanceStatus {
+    return statusOf({
+      instance: this.#last,
+      state: this.#state,
+      activity: this.#activity,
+      host: this.#parts.host,
+      previous: this.#status,
+      wall: this.#world.clock.wall(),
+      usage: this.#usage,
+    });
+  }
+
+  #publish(): void {
+    this.#status = this.#makeStatus();
+    this.#parts.onStatus(this.#status);
+  }
+}
+
+/** Output as part of a status, which every watcher gets. */
+function shortened(lines: readonly string[]): string[] {
+  return lines.slice(-outputLines).map((line) => (line.length > outputLineChars ? `${line.slice(0, outputLineChars)}…` : line));
+}

@@ -1,0 +1,29 @@
+import type { Instance } from '#model/instance';
+import type { ProcessIdentity, RunningProcess } from '#world/world';
+import type { Activity } from '../status-of.ts';
+
+/** What a runtime needs to bring one attempt to life. */
+export interface Launch {
+  readonly instance: Instance;
+  /** The whole environment, secrets included. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Output is appended there. */
+  readonly outputPath: string;
+}
+
+/** How instances of one kind run (H1: one health model for all). Adding one is one file and one line in RUNTIMES. */
+export interface Runtime {
+  /**
+   * Makes the node ready for the instance, once for all that share it, telling what it is at. PrepareFailure if that can never
+   * succeed; the signal's reason when it aborts.
+   */
+  prepare(instance: Instance, options: { readonly onActivity: (activity: Activity) => void; readonly signal: AbortSignal }): Promise<void>;
+  /** True when `prepare` has nothing to do. */
+  isPrepared(instance: Instance): Promise<boolean>;
+  /** Where the instance's commands run. */
+  workingDirectory(instance: Instance): string;
+  /** Starts one attempt. NOT_FOUND: the command does not exist. */
+  start(launch: Launch): Promise<RunningProcess>;
+  /** The running attempt of an earlier agent, or `undefined` if it has ended. */
+  adopt(identity: ProcessIdentity): Promise<RunningProcess | undefined>;
+}
