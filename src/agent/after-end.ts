@@ -36,11 +36,11 @@ export function afterEnd({ instance, state, end, now, luck }: Ended): KeeperStat
     case 'port-in-use':
       // A port of our own choice can be chosen again; a fixed one is taken until somebody acts.
       return instance.spec.hostPort === undefined ? counted({ instance, state: withoutPort(state), end, now, luck }) : failed;
-    case 'exited':
     case 'start-timeout':
-      // What has never worked will not work the next time either: say so at once (R5).
-      if (!state.wasRunning) return failed;
-      if (end.exit?.code === 0 && !state.isCleanExitUsed) return { ...state, isCleanExitUsed: true, stage: { kind: 'idle' } };
+      // What listened to nobody for the whole of its time will not the next time either, unless it has done so before (R5).
+      return state.wasRunning ? counted({ instance, state, end, now, luck }) : failed;
+    case 'exited':
+      if (end.exit?.code === 0 && state.wasRunning && !state.isCleanExitUsed) return { ...state, isCleanExitUsed: true, stage: { kind: 'idle' } };
       return counted({ instance, state, end, now, luck });
     case 'alive-check':
       return counted({ instance, state, end, now, luck });

@@ -144,7 +144,7 @@ export class InstanceKeeper {
   async beside(signal: AbortSignal): Promise<Pick<ProcessSpec, 'environment' | 'workingDirectory'>> {
     const instance = this.#last;
     const { host, path, folders } = this.#parts;
-    const secrets = instance.secrets.length === 0 ? {} : await this.#parts.secrets.read(instance.secrets, { app: instance.app, signal });
+    const secrets = instance.secrets.length === 0 ? {} : await this.#parts.secrets.read(instance.secrets, { instance: instance.id, signal });
     const environment = instanceEnvironment(instance, { host, path, dataFolder: folders.data(instance), port: this.#state.port, secrets });
     return { environment, workingDirectory: this.#runtime.workingDirectory(instance) };
   }
@@ -276,9 +276,9 @@ export class InstanceKeeper {
 
   /** Port and secrets; `undefined` if they cannot be had, which is then concluded. */
   async #gather(signal: AbortSignal): Promise<StartAction | undefined> {
-    const { spec, secrets: names, app } = this.#last;
+    const { spec, secrets: names } = this.#last;
     try {
-      const secrets = names.length === 0 ? {} : await this.#parts.secrets.read(names, { app, signal });
+      const secrets = names.length === 0 ? {} : await this.#parts.secrets.read(names, { instance: this.id, signal });
       const { ports } = this.#parts;
       if (!spec.listens) return { port: undefined, secrets };
       const port = spec.hostPort === undefined ? await ports.takeFree(this.id, this.#state.port) : await ports.takeFixed(spec.hostPort, this.id);

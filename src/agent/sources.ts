@@ -1,4 +1,4 @@
-import type { Name } from '#base/name';
+import type { InstanceId } from '#model/instance';
 
 /** Where uploaded files of apps come from. */
 export interface ArtifactSource {
@@ -8,8 +8,8 @@ export interface ArtifactSource {
 
 /** Where secrets come from. Values are kept in memory only, never on the node's disk. */
 export interface SecretSource {
-  /** Values by name, all of them. NOT_FOUND names one that is missing; UNAVAILABLE or TIMEOUT if nobody can say. */
-  read(names: readonly string[], options: { readonly app: Name; readonly signal: AbortSignal }): Promise<Readonly<Record<string, string>>>;
+  /** Values by name, all of them, for an instance of this node. NOT_FOUND names one that is missing; UNAVAILABLE or TIMEOUT if nobody can say. */
+  read(names: readonly string[], options: { readonly instance: InstanceId; readonly signal: AbortSignal }): Promise<Readonly<Record<string, string>>>;
 }
 
 /** Unpacks the archive file at `archivePath` into the new folder `folder`, safely. INVALID or TOO_LARGE names the entry that is refused. */
