@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { PlatformError } from '#base/errors';
-import { nodeWorld } from '#world/node/node-world';
+import { Simulation } from '#world/simulated/simulation';
+import type { World } from '#world/world';
 import { HeldJournal } from '../conformance/held-journal.ts';
 import { StoreModel } from '../conformance/store-model.ts';
 import { WatchChecker } from '../conformance/watch-checker.ts';
@@ -35,10 +37,15 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 
+/** A world in which no time passes. */
+function stoppedWorld(): World {
+  return new Simulation({ seed: 1, drain: setImmediate }).host('store').world;
+}
+
 /** Runs steps on a store whose journal is slow, and on the model; every answer is compared as soon as it is given. */
 class Trial {
   readonly journal = new HeldJournal();
-  readonly world = nodeWorld({ logLevel: 'error', logName: 'test' });
+  readonly world = stoppedWorld();
   readonly store = new MemoryStore(this.world, { journal: this.journal });
   readonly model = new StoreModel();
   readonly watchers: WatchChecker[] = [];
@@ -138,7 +145,7 @@ class Trial {
   async #flush(records: number): Promise<void> {
     this.durable = Math.max(this.durable, this.journal.flush(records));
     // Every answer that the durable records allow arrives now.
-    await new Promise((resolve) => setImmediate(resolve));
+    await setImmediate();
   }
 
   async #read(wanted: KeyRange, part: number): Promise<void> {
@@ -188,7 +195,7 @@ test('with a slow journal, compaction and reconnects, every answer and event is 
 
 test('after the journal failed, writes are UNAVAILABLE and reads go on at the last durable revision', async () => {
   const journal = new HeldJournal();
-  await using store = new MemoryStore(nodeWorld({ logLevel: 'error', logName: 'test' }), { journal });
+  await using store = new MemoryStore(stoppedWorld(), { journal });
   const put = (value: string) => store.transact({ compare: [], then: [{ kind: 'put', key: 'a', value }] });
   const first = put('durable');
   journal.flush();
@@ -202,7 +209,7 @@ test('after the journal failed, writes are UNAVAILABLE and reads go on at the la
 });
 
 test('history is discarded by itself once it is both old and long, or too big', async () => {
-  const world = nodeWorld({ logLevel: 'error', logName: 'test' });
+  const world = stoppedWorld();
   const fill = async (history: Partial<typeof HISTORY_LIMITS>) => {
     await using store = new MemoryStore(world, { history: { ...HISTORY_LIMITS, ...history } });
     for (let n = 0; n < 3_000; n++) await store.transact({ compare: [], then: [{ kind: 'put', key: 'a', value: 'x'.repeat(100) }] });

@@ -14,7 +14,7 @@ const world = nodeWorld({ logLevel: 'error', logName: 'test' });
 
 /** Runs a writer and kills it `afterMs` after its first acknowledgement; the lines it wrote. */
 async function writeUntilKilled(directory: string, options: { readonly round: number; readonly afterMs: number }): Promise<string[]> {
-  const program = fileURLToPath(new URL('./crash-writer.ts', import.meta.url));
+  const program = fileURLToPath(new URL('./crash-writer.main.ts', import.meta.url));
   const child = spawn(process.execPath, [program, directory, String(options.round)], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.setEncoding('utf8');

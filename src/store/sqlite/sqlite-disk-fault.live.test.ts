@@ -16,7 +16,7 @@ test('a failed fsync ends all writing, and what was acknowledged before it is th
   if (spawnSync('strace', ['-qq', '-o', '/dev/null', 'true']).status !== 0) return context.skip('strace is missing or may not trace here');
   const directory = await mkdtemp(join(tmpdir(), 'haven-eio-'));
   context.after(() => rm(directory, { recursive: true }));
-  const program = fileURLToPath(new URL('./crash-writer.ts', import.meta.url));
+  const program = fileURLToPath(new URL('./crash-writer.main.ts', import.meta.url));
   // SQLite as built into Node calls fsync. One failure only: whoever tries again succeeds, which is the mistake this looks for.
   const inject = ['-f', '-qq', '-o', '/dev/null', '-e', 'inject=fsync,fdatasync:error=EIO:when=100'];
   const child = spawn('strace', [...inject, process.execPath, program, directory, '0'], { stdio: ['ignore', 'pipe', 'pipe'] });
