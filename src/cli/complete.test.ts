@@ -14,7 +14,20 @@ test('a group completes to its verbs', async () => {
 });
 
 test('a command completes to live names of the kind it takes', async () => {
-  deepEqual(await complete(['logs', 'shop/'], async (kind) => (kind === 'service' ? ['shop/api', 'shop/web', 'blog/web'] : [])), ['shop/api', 'shop/web']);
+  deepEqual(await complete(['logs', 'shop/'], async (kind) => (kind === 'target' ? ['shop/api', 'shop/web', 'blog/web'] : [])), ['shop/api', 'shop/web']);
+});
+
+test('an argument given already is not offered again, and the value of an option is no argument', async () => {
+  const nodes = async () => ['worker-1', 'worker-2'];
+  deepEqual(await complete(['node', 'drain', '--deadline', '5m', 'worker-1', ''], nodes), ['worker-2']);
+  deepEqual(await complete(['node', 'drain', '--deadline', ''], nodes), []);
+  deepEqual(await complete(['node', 'undrain', 'worker-1', ''], nodes), ['worker-2']);
+});
+
+test('what only one argument takes is offered once', async () => {
+  deepEqual(await complete(['rollback', 'shop', ''], async () => ['blog', 'shop']), []);
+  deepEqual(await complete(['node', 'power', 'worker-1', ''], noNames), ['off', 'on']);
+  deepEqual(await complete(['completion', ''], noNames), ['bash', 'fish', 'zsh']);
 });
 
 test('options complete after a hyphen', async () => {

@@ -1,26 +1,57 @@
-import type { CommandDefinition } from './command.ts';
+import type { CommandDefinition, CompletionKind } from './command.ts';
 import { COMMANDS } from './commands.ts';
 
 const COMMON_OPTIONS = ['--json', '--quiet', '--help'];
 
 /** Names of live things, asked for only when they are needed; a cluster that does not answer at once has none. */
-export type LiveNames = (kind: NonNullable<CommandDefinition['completes']>) => Promise<readonly string[]>;
+export type LiveNames = (kind: CompletionKind) => Promise<readonly string[]>;
 
 /** What may come next. `words` are those typed so far without `haven`; the last is the one being typed and may be empty. */
 export async function complete(words: readonly string[], liveNames: LiveNames): Promise<readonly string[]> {
   const typed = words.at(-1) ?? '';
-  const before = words.slice(0, -1).filter((word) => !word.startsWith('-'));
-  const candidates = await candidatesAfter(before, typed, liveNames);
+  const candidates = await candidatesAfter(words.slice(0, -1), typed, liveNames);
   return [...new Set(candidates)].filter((candidate) => candidate.startsWith(typed)).sort();
 }
 
-async function candidatesAfter(before: readonly string[], typed: string, liveNames: LiveNames): Promise<readonly string[]> {
-  const definition = COMMANDS.find(({ usage }) => nounsOf(usage).every((noun, index) => before[index] === noun));
-  if (!definition) return COMMANDS.filter(({ usage }) => before.every((word, index) => nounsOf(usage)[index] === word)).flatMap(({ usage }) => nounsOf(usage)[before.length] ?? []);
-  if (typed.startsWith('-')) return [...(definition.options ?? []).flatMap(([flags]) => flags.split(/[ ,]+/).filter((flag) => flag.startsWith('--'))), ...COMMON_OPTIONS];
-  if (definition.usage === 'completion <shell>') return Object.keys(SCRIPTS);
-  const isFirstArgument = before.length === nounsOf(definition.usage).length;
-  return definition.completes && (isFirstArgument || definition.usage.includes('...')) ? await liveNames(definition.completes) : [];
+async function candidatesAfter(words: readonly string[], typed: string, liveNames: LiveNames): Promise<readonly string[]> {
+  const plain = words.filter((word) => !word.startsWith('-'));
+  const definition = COMMANDS.find(({ usage }) => nounsOf(usage).every((noun, index) => plain[index] === noun));
+  if (!definition) {
+    return COMMANDS.filter(({ usage }) => plain.every((word, index) => nounsOf(usage)[index] === word)).flatMap(
+      ({ usage }) => nounsOf(usage)[plain.length] ?? [],
+    );
+  }
+  if (typed.startsWith('-')) return [...optionsOf(definition).map(({ flag }) => flag), ...COMMON_OPTIONS];
+  const given = argumentsIn(definition, words);
+  // The value of an option such as --deadline: nothing to offer.
+  if (given === undefined) return [];
+  const place = given.length;
+  if (definition.usage === 'completion <shell>') return place === 0 ? Object.keys(SCRIPTS) : [];
+  if (definition.usage === 'node power <node> <state>' && place === 1) return ['on', 'off'];
+  const takesMore = place === 0 || (definition.usage.endsWith('...>') && !definition.passThrough);
+  if (!definition.completes || !takesMore) return [];
+  return (await liveNames(definition.completes)).filter((name) => !given.includes(name));
+}
+
+/** The positional arguments given so far; `undefined` when the next word is an option's value. */
+function argumentsIn(definition: CommandDefinition, words: readonly string[]): readonly string[] | undefined {
+  const withValue = new Set(optionsOf(definition).flatMap(({ flag, takesValue }) => (takesValue ? [flag] : [])));
+  const found: string[] = [];
+  let isValue = false;
+  for (const word of words) {
+    if (!isValue && !word.startsWith('-')) found.push(word);
+    isValue = !isValue && withValue.has(word);
+  }
+  return isValue ? undefined : found.slice(nounsOf(definition.usage).length);
+}
+
+function optionsOf(definition: CommandDefinition): readonly { readonly flag: string; readonly takesValue: boolean }[] {
+  return (definition.options ?? []).flatMap(([flags]) =>
+    flags
+      .split(/[ ,]+/)
+      .filter((flag) => flag.startsWith('--'))
+      .map((flag) => ({ flag, takesValue: flags.includes('<') })),
+  );
 }
 
 function nounsOf(usage: string): string[] {

@@ -2,8 +2,10 @@ import { hasCode, PlatformError } from '#base/errors';
 import type { CommandDefinition, CommandOptions } from './command.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
 
+const COMPLETED_WITHIN_MS = 300;
+
 /** Runs one command line; resolves to the exit code. */
-async function main(argv: readonly string[]): Promise<ExitCode> {
+async function main(argv: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
   const abort = () => interrupt.abort(new PlatformError('ABORTED', 'Interrupted'));
   process.once('SIGINT', abort);
@@ -12,16 +14,21 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT.ok);
   });
+  if (argv[0] === '__complete') return await completeWords(argv.slice(1));
 
   // The simulated-only and lab commands bring their own programs; loading them costs nothing until they are asked for.
   const { buildProgram } = await import('./program.ts');
-  let exitCode: ExitCode = EXIT.ok;
+  let exitCode: number = EXIT.ok;
   const program = await buildProgram({
     wants: argv[0],
     run: async (definition, args, options) => {
       exitCode = await runCommand(definition, { args, options, signal: interrupt.signal });
     },
   });
+  if (argv.length === 0) {
+    program.outputHelp();
+    return EXIT.ok;
+  }
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;
@@ -33,7 +40,7 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
 async function runCommand(
   definition: CommandDefinition,
   input: { readonly args: readonly string[]; readonly options: CommandOptions; readonly signal: AbortSignal },
-): Promise<ExitCode> {
+): Promise<number> {
   const [{ run }, { createOutput }, { homeOf }] = await Promise.all([definition.load(), import('./output.ts'), import('./home.ts')]);
   const output = createOutput({ json: input.options['json'] === true, quiet: input.options['quiet'] === true });
   return await run({ output, home: homeOf(process.env), signal: input.signal }, { args: input.args, options: input.options });
@@ -42,21 +49,59 @@ async function runCommand(
 /** Says what went wrong, where and what to do next; for programs as one JSON line. */
 async function report(error: unknown, json: boolean): Promise<ExitCode> {
   const { CommanderError } = await import('commander');
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.ok;
+    // Commander has written its message to stderr already.
+    if (json) writeError({ code: 'INVALID', message: error.message.replace(/^error: /, ''), details: {} });
+    return EXIT.usage;
+  }
   if (hasCode(error, 'ABORTED')) return EXIT.interrupted;
   if (!(error instanceof PlatformError) && !isClientError(error)) {
-    process.stderr.write(`haven: a mistake in Haven itself: ${error instanceof Error ? error.stack : String(error)}\n`);
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    if (json) writeError({ code: 'INTERNAL', message: error instanceof Error ? error.message : String(error), details: {} });
+    process.stderr.write(`haven: a mistake in Haven itself: ${text}\n`);
     return EXIT.failed;
   }
+  if (error.code === 'ABORTED') return EXIT.interrupted;
   const { code, message, details } = error;
-  if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, details } })}\n`);
-  process.stderr.write(`haven: ${message}\n`);
+  const next = nextOf(error);
+  if (json) writeError({ code, message, details, ...(next === undefined ? {} : { next }) });
+  process.stderr.write(`haven: ${message}${next === undefined ? '' : `. Next: ${next}`}\n`);
   return exitCodeOf(code);
 }
 
+interface ReportedError {
+  readonly code: PlatformError['code'];
+  readonly message: string;
+  readonly details: PlatformError['details'];
+  readonly next?: string;
+}
+
+function writeError(error: ReportedError): void {
+  process.stdout.write(`${JSON.stringify({ error })}\n`);
+}
+
 /** Errors of the SDK carry the same facts, but the SDK depends on nothing of ours. */
-function isClientError(error: unknown): error is Pick<PlatformError, 'code' | 'message' | 'details'> {
+function isClientError(error: unknown): error is ReportedError & Error {
   return error instanceof Error && error.name === 'HavenError' && 'code' in error;
+}
+
+function nextOf(error: PlatformError | ReportedError): string | undefined {
+  const next = 'next' in error ? error.next : error.details['next'];
+  return typeof next === 'string' && !error.message.includes('Next: ') ? next : undefined;
+}
+
+/** What a shell asks while a person types: quick, and silent whatever goes wrong. */
+async function completeWords(words: readonly string[]): Promise<ExitCode> {
+  try {
+    const [{ complete }, { liveNames }, { homeOf }] = await Promise.all([import('./complete.ts'), import('./live-names.ts'), import('./home.ts')]);
+    const signal = AbortSignal.timeout(COMPLETED_WITHIN_MS);
+    const candidates = await complete(words, (kind) => liveNames(homeOf(process.env), { kind, signal }));
+    if (candidates.length > 0) process.stdout.write(`${candidates.join('\n')}\n`);
+  } catch {
+    // A message would land in the middle of what is being typed.
+  }
+  return EXIT.ok;
 }
 
 process.exitCode = await main(process.argv.slice(2));

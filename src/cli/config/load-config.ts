@@ -7,6 +7,7 @@ import { messageOf, PlatformError } from '#base/errors';
 
 const CONFIG_NAMES = ['haven.config.ts', 'haven.config.js', 'haven.config.mjs', 'haven.config.json', 'haven.config.yaml', 'haven.config.yml'];
 const MAX_CONFIG_BYTES = 1024 * 1024;
+const EVALUATED_WITHIN_MS = 10_000;
 
 /** A config as the user wrote it: not yet validated. */
 export interface LoadedConfig {
@@ -70,13 +71,24 @@ async function evaluate(path: string): Promise<unknown> {
       specifier === '@haven/sdk' || specifier === 'haven' ? { url: sdkUrl, format: 'module-typescript', shortCircuit: true } : next(specifier, context),
   });
   try {
-    const loaded = (await import(`${pathToFileURL(path).href}?at=${Date.now()}`)) as { default?: unknown };
+    const loaded = await inTime(import(`${pathToFileURL(path).href}?at=${Date.now()}`) as Promise<{ default?: unknown }>);
     if (loaded.default === undefined) throw new Error('it has no default export. Next: write "export default defineApp({ … })"');
     return plainData(loaded.default);
   } catch (error) {
     throw new PlatformError('INVALID', `Cannot use ${whereThrown(error, path)}, because ${messageOf(error)}`, {}, { cause: error });
   } finally {
     hooks.deregister();
+  }
+}
+
+/** Code that waits for something that never comes would otherwise end the command without a word. */
+async function inTime<Value>(loading: Promise<Value>): Promise<Value> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`it did not come to an end within ${EVALUATED_WITHIN_MS / 1_000} s`)), EVALUATED_WITHIN_MS);
+  try {
+    return await Promise.race([loading, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -35,15 +35,36 @@ function offsetOf(node: unknown): number | undefined {
   return (node as Node | undefined)?.range?.[0];
 }
 
-/** Code cannot be asked where a value came from; the keys, searched in order from the outside in, nearly always tell. */
+/** Code cannot be asked where a value came from; the keys, searched from the outside in, each within the value of the one before, nearly always tell. */
 function locateInCode(source: string, path: readonly string[]): number {
-  let offset = 0;
+  const code = withoutTexts(source);
+  let start = 0;
+  let end = source.length;
   for (const segment of path) {
     if (/^\d+$/.test(segment)) continue;
     const escaped = segment.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-    const found = new RegExp(`(?<=^|[\\s{,(])['"]?${escaped}['"]?\\s*[:(]`, 'm').exec(source.slice(offset));
+    // Keys may be quoted, so they are looked for in the source, and their values measured in the code without texts.
+    const found = new RegExp(`(?<=^|[\\s{,(])['"]?${escaped}['"]?\\s*[:(]`, 'm').exec(source.slice(start, end));
     if (!found) break;
-    offset += found.index + 1;
+    start += found.index + found[0].length;
+    end = Math.min(end, endOfValue(code, start));
   }
-  return source.slice(0, offset).split('\n').length;
+  return source.slice(0, start).split('\n').length;
+}
+
+/** Where the value that begins at `start` ends: before the comma or bracket that closes it. */
+function endOfValue(code: string, start: number): number {
+  let depth = 0;
+  for (let at = start; at < code.length; at++) {
+    const character = code[at] as string;
+    if ('{[('.includes(character)) depth++;
+    if ('}])'.includes(character)) depth--;
+    if (depth < 0 || (depth === 0 && character === ',')) return at;
+  }
+  return code.length;
+}
+
+/** The code with texts and comments blanked, in which brackets can be counted. */
+function withoutTexts(source: string): string {
+  return source.replace(/\/\/[^\n]*|\/\*[\s\S]*?\*\/|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g, (text) => text.replace(/[^\n]/g, ' '));
 }

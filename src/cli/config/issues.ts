@@ -1,0 +1,26 @@
+import type { ConfigIssue } from '@haven/sdk';
+import { type LoadedConfig, shown } from './load-config.ts';
+import { locate } from './locate.ts';
+
+/** One line for each mistake, in the order of the file: `haven.config.ts:12: web.helth is not a known key; did you mean "health"?` */
+export function describeIssues(config: LoadedConfig, issues: readonly ConfigIssue[]): readonly string[] {
+  return issues
+    .map((issue) => ({ issue, line: locate(config, issue.path) }))
+    .sort((a, b) => a.line - b.line)
+    .map(({ issue, line }) => {
+      // Messages go on after the path; one about the file as a whole stands alone.
+      const sentence = [issue.path.join('.'), issue.message].filter((part) => part !== '').join(' ');
+      const hint = issue.nearest === undefined || issue.message.includes('did you mean') ? '' : `; did you mean "${issue.nearest}"?`;
+      return `${shown(config.path)}:${line}: ${sentence}${hint}`;
+    });
+}
+
+/** The issues in an error's details, whoever sent it; empty if it carries none. */
+export function issuesOf(details: Readonly<Record<string, unknown>>): readonly ConfigIssue[] {
+  const issues = details['issues'];
+  if (!Array.isArray(issues)) return [];
+  return issues.filter(
+    (issue): issue is ConfigIssue =>
+      typeof issue === 'object' && issue !== null && 'message' in issue && typeof issue.message === 'string' && 'path' in issue && Array.isArray(issue.path),
+  );
+}

@@ -1,0 +1,139 @@
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { test } from 'node:test';
+import type { DeployEvent, InstanceView, ServiceView } from '@haven/sdk';
+import { DeployProgress } from './deploy-progress.ts';
+import { type DeployResult, exitCodeOfDeploy, failureLines, urlsOf } from './deploy-result.ts';
+
+const service: ServiceView = {
+  app: 'shop',
+  service: 'web',
+  mode: 'balanced',
+  count: 3,
+  running: 0,
+  healthy: 0,
+  phase: 'rolling',
+  release: 4,
+  routes: [{ host: '*', path: '/' }],
+  pending: [],
+};
+
+const instance: InstanceView = {
+  id: 'shop.web.2-7',
+  name: 'web.2',
+  app: 'shop',
+  service: 'web',
+  slot: 2,
+  release: 4,
+  node: 'worker-1',
+  state: 'starting',
+  tier: 'primary',
+  health: 'unknown',
+  attempt: 1,
+  restarts: 0,
+  since: 0,
+  reason: 'release 4',
+};
+
+function shownFor(steps: readonly (readonly [atMs: number, event: DeployEvent])[]): readonly string[] {
+  const progress = new DeployProgress({ app: 'shop', release: 4, nowMs: 0 });
+  return steps.flatMap(([atMs, event]) => progress.take(event, atMs));
+}
+
+test('each change of an instance is one line with its place, node and how long it took', () => {
+  deepEqual(
+    shownFor([
+      [0, { kind: 'service', service }],
+      [100, { kind: 'instance', instance }],
+      [150, { kind: 'heartbeat' }],
+      [500, { kind: 'instance', instance }],
+      [900, { kind: 'instance', instance: { ...instance, state: 'running' } }],
+      [1_900, { kind: 'instance', instance: { ...instance, state: 'unhealthy', reason: 'GET /healthz answered 500' } }],
+      [2_000, { kind: 'instance-gone', id: instance.id, name: 'web.2' }],
+    ]),
+    [
+      '[2/3] web.2 on worker-1: starting',
+      '[2/3] web.2 on worker-1: running (0.8 s)',
+      '[2/3] web.2 on worker-1: unhealthy, GET /healthz answered 500 (1.8 s)',
+      '[2/3] web.2 on worker-1: gone',
+    ],
+  );
+});
+
+test('instances of the release before are told of only when they change', () => {
+  const old: InstanceView = { ...instance, id: 'shop.web.2-3', release: 3, state: 'healthy' };
+  deepEqual(
+    shownFor([
+      [0, { kind: 'instance', instance: old }],
+      [1_000, { kind: 'instance', instance: { ...old, state: 'draining', reason: 'replaced by release 4' } }],
+    ]),
+    ['web.2 of release 3 on worker-1: draining, replaced by release 4 (1.0 s)'],
+  );
+});
+
+test('a reason why a service waits is said once', () => {
+  const waiting: ServiceView = { ...service, pending: ['no node has 4 cores free'] };
+  deepEqual(
+    shownFor([
+      [0, { kind: 'service', service: waiting }],
+      [100, { kind: 'service', service: { ...waiting, running: 1 } }],
+    ]),
+    ['web: no node has 4 cores free'],
+  );
+});
+
+test('a restart that ends in the same state is a line of its own', () => {
+  const lines = shownFor([
+    [0, { kind: 'instance', instance }],
+    [1_000, { kind: 'instance', instance: { ...instance, attempt: 2 } }],
+  ]);
+  equal(lines.length, 2);
+});
+
+test('the block has a line for each service and instance', () => {
+  const progress = new DeployProgress({ app: 'shop', release: 4, nowMs: 0 });
+  progress.take({ kind: 'service', service: { ...service, healthy: 1 } }, 0);
+  progress.take({ kind: 'instance', instance }, 1_000);
+  deepEqual(progress.block(3_000), ['shop release 4  3.0 s', '  web      rolling   1 of 3 healthy', '    web.2  starting  worker-1        2.0 s']);
+});
+
+const cause = {
+  code: 'exited',
+  message: 'web.2 ended with code 1 right after its start',
+  instance: 'web.2',
+  node: 'worker-1',
+  output: ['Error: \u001b[31mno database'],
+};
+const result = (rest: Partial<DeployResult>): DeployResult => ({ kind: 'result', app: 'shop', release: 4, outcome: 'stable', ...rest });
+
+test('the exit code of a deploy is the truth', () => {
+  equal(exitCodeOfDeploy(result({})), 0);
+  equal(exitCodeOfDeploy(result({ outcome: 'reverted', cause })), 4);
+  equal(exitCodeOfDeploy(result({ outcome: 'failed', cause })), 1);
+  equal(exitCodeOfDeploy(result({ outcome: 'failed', cause: { ...cause, code: 'not-placed' } })), 3);
+  equal(exitCodeOfDeploy(result({ outcome: 'superseded', supersededBy: 5 })), 6);
+  equal(exitCodeOfDeploy(result({ outcome: 'removed' })), 6);
+  equal(exitCodeOfDeploy(result({ outcome: 'vanished' as 'failed' })), 1);
+});
+
+test('a rolled back deploy says why, where, the last output and what runs', () => {
+  deepEqual(failureLines(result({ outcome: 'reverted', cause, runs: 3 })), [
+    'Release 4 of shop failed and was rolled back: web.2 ended with code 1 right after its start (on worker-1)',
+    'Last output of web.2:',
+    '  | Error: no database',
+    'Release 3 of shop runs. Next: haven why shop',
+  ]);
+  ok(
+    failureLines(result({ outcome: 'failed', cause }))
+      .at(-1)
+      ?.startsWith('No release of shop runs'),
+  );
+  deepEqual(failureLines(result({})), []);
+});
+
+test('a service is reached at its host, or at the gateway when any host will do', () => {
+  const routes = [
+    { host: '*', path: '/' },
+    { host: 'shop.example.com', path: '/a' },
+  ];
+  deepEqual(urlsOf([{ ...service, routes }], { host: '127.0.0.1', port: 7780 }), ['http://127.0.0.1:7780/', 'http://shop.example.com:7780/a']);
+});

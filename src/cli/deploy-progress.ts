@@ -1,0 +1,90 @@
+import type { DeployEvent, InstanceView, ServiceView } from '@haven/sdk';
+import { formatTook, paint, printable, tableLines } from './output.ts';
+import { paintState } from './state-style.ts';
+
+/** What is known of a deploy from its stream, and how to show it: as lines that stay, or as a block drawn again and again. */
+export class DeployProgress {
+  readonly #app: string;
+  readonly #release: number;
+  readonly #startedAtMs: number;
+  readonly #services = new Map<string, ServiceView>();
+  readonly #instances = new Map<string, { readonly view: InstanceView; readonly seenAtMs: number }>();
+
+  constructor(options: { readonly app: string; readonly release: number; readonly nowMs: number }) {
+    this.#app = options.app;
+    this.#release = options.release;
+    this.#startedAtMs = options.nowMs;
+  }
+
+  get services(): readonly ServiceView[] {
+    return [...this.#services.values()];
+  }
+
+  /** Takes in one line of the stream; returns what is new in it for a person, nothing if it is a repetition. */
+  take(event: DeployEvent, nowMs: number): readonly string[] {
+    switch (event.kind) {
+      case 'service':
+        return this.#takeService(event.service);
+      case 'instance':
+        return this.#takeInstance(event.instance, nowMs);
+      case 'instance-gone': {
+        const known = this.#instances.get(event.id);
+        this.#instances.delete(event.id);
+        return known === undefined ? [] : [`${this.#label(known.view)}: gone`];
+      }
+      case 'event':
+        return event.event.level === 'info' ? [] : [printable(event.event.message)];
+      default:
+        return [];
+    }
+  }
+
+  /** The present state as a block: services, and below each its instances. */
+  block(nowMs: number): readonly string[] {
+    const head = `${paint('bold', this.#app, process.stderr)} release ${this.#release}  ${formatTook(nowMs - this.#startedAtMs)}`;
+    const rows = [...this.#services.values()].flatMap((service) => [
+      [`  ${service.service}`, service.phase, `${service.healthy} of ${service.count} healthy`, '', printable(service.pending[0] ?? '')],
+      ...[...this.#instances.values()]
+        .filter(({ view }) => view.service === service.service)
+        .sort((a, b) => a.view.slot - b.view.slot || a.view.release - b.view.release)
+        .map(({ view, seenAtMs }) => [
+          `    ${view.name}${view.release === this.#release ? '' : ` (release ${view.release})`}`,
+          paintState(view.state, process.stderr),
+          view.node,
+          formatTook(nowMs - seenAtMs),
+          isQuiet(view) ? '' : printable(view.reason),
+        ]),
+    ]);
+    return rows.length === 0 ? [head] : [head, ...tableLines(['', '', '', '>', ''], rows).slice(1)];
+  }
+
+  #takeService(service: ServiceView): readonly string[] {
+    const before = this.#services.get(service.service);
+    this.#services.set(service.service, service);
+    const isNew = service.pending.filter((reason) => !before?.pending.includes(reason));
+    return service.phase === 'idle' ? [] : isNew.map((reason) => `${service.service}: ${printable(reason)}`);
+  }
+
+  #takeInstance(view: InstanceView, nowMs: number): readonly string[] {
+    const before = this.#instances.get(view.id);
+    const seenAtMs = before?.seenAtMs ?? nowMs;
+    this.#instances.set(view.id, { view, seenAtMs });
+    // What ran before the deploy is news only when it changes.
+    if (before === undefined && view.release !== this.#release) return [];
+    if (before?.view.state === view.state && before.view.attempt === view.attempt) return [];
+    const took = before === undefined ? '' : ` (${formatTook(nowMs - seenAtMs)})`;
+    const reason = isQuiet(view) || view.reason === '' ? '' : `, ${printable(view.reason)}`;
+    return [`${this.#label(view)}: ${paintState(view.state, process.stderr)}${reason}${took}`];
+  }
+
+  #label(view: InstanceView): string {
+    const count = this.#services.get(view.service)?.count;
+    const place = count === undefined || view.slot > count ? '' : `[${view.slot}/${count}] `;
+    return `${place}${view.name}${view.release === this.#release ? '' : ` of release ${view.release}`} on ${view.node}`;
+  }
+}
+
+/** States that speak for themselves; the others come with their reason. */
+function isQuiet(view: InstanceView): boolean {
+  return ['pending', 'fetching', 'installing', 'starting', 'running', 'healthy'].includes(view.state);
+}

@@ -1,0 +1,54 @@
+import type { DeployEvent, ServiceView } from '@haven/sdk';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { paint, printable } from './output.ts';
+
+/** How a deploy ended, as the last line of its stream says. */
+export type DeployResult = Extract<DeployEvent, { readonly kind: 'result' }>;
+
+/** The truth about the deploy as an exit code. */
+export function exitCodeOfDeploy(result: DeployResult): ExitCode {
+  switch (result.outcome) {
+    case 'stable':
+      return EXIT.ok;
+    case 'reverted':
+      return EXIT.rolledBack;
+    case 'failed':
+      return result.cause?.code === 'not-placed' ? EXIT.notPlaced : EXIT.failed;
+    case 'superseded':
+    case 'removed':
+      return EXIT.conflict;
+    default:
+      // An outcome that only a newer server knows is not a success.
+      return EXIT.failed;
+  }
+}
+
+/** Why the deploy did not become stable, with the last output of whoever failed, and what runs now. Empty for a stable one. */
+export function failureLines(result: DeployResult): readonly string[] {
+  const { app, release, outcome, runs, cause } = result;
+  if (outcome === 'stable') return [];
+  if (outcome === 'superseded') {
+    const by = result.supersededBy === undefined ? 'a newer deploy' : `release ${result.supersededBy}`;
+    return [`Release ${release} of ${app} was superseded by ${by}. Next: haven status ${app}`];
+  }
+  if (outcome === 'removed') return [`${app} was removed while release ${release} was being deployed`];
+  const verb = outcome === 'reverted' ? 'failed and was rolled back' : 'failed';
+  // The sentence of the cause often names one or both already.
+  const isNew = (name: string | undefined) => name !== undefined && !(cause?.message.includes(name) ?? false);
+  const where = [isNew(cause?.instance) ? cause?.instance : undefined, isNew(cause?.node) ? `on ${cause?.node}` : undefined].filter(
+    (part) => part !== undefined,
+  );
+  const named = where.length === 0 ? '' : ` (${where.join(' ')})`;
+  const output = cause?.output ?? [];
+  return [
+    `${paint('red', `Release ${release} of ${app} ${verb}`, process.stderr)}: ${printable(cause?.message ?? 'its cause is not known')}${named}`,
+    ...(output.length > 0 ? [`Last output of ${cause?.instance ?? app}:`, ...output.map((line) => `  | ${printable(line)}`)] : []),
+    runs === undefined ? `No release of ${app} runs. Next: haven why ${app}` : `Release ${runs} of ${app} runs. Next: haven why ${app}`,
+  ];
+}
+
+/** Where people reach these services through the gateway at `host:port`. */
+export function urlsOf(services: readonly ServiceView[], gateway: { readonly host: string; readonly port: number }): readonly string[] {
+  const urls = services.flatMap((service) => service.routes.map(({ host, path }) => `http://${host === '*' ? gateway.host : host}:${gateway.port}${path}`));
+  return [...new Set(urls)];
+}
