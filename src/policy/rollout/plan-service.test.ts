@@ -140,6 +140,32 @@ test('R1: without surge an update stops first, one at a time', () => {
   deepEqual(service.state.rollout, { phase: 'idle', release: 2 });
 });
 
+test('R2: while an old instance does not pass, no other one that does is taken out', () => {
+  const service = stable();
+  service.sick.add('shop.web.3-3' as InstanceId);
+  run(service, 3_000);
+  equal(service.ready().length, 2);
+  service.deploy('good');
+  for (let step = 0; step < 60; step++) {
+    service.step(250);
+    ok(service.ready().length >= 2);
+    ok(service.instances.get('shop.web.1-1' as InstanceId)?.intent.kind === 'run');
+  }
+  service.sick.clear();
+  run(service, 60_000);
+  deepEqual(service.state.rollout, { phase: 'idle', release: 2 });
+});
+
+test('R2: two at a time still leave as many as must serve', () => {
+  const service = stable({ update: { maxSurge: 0, maxUnavailable: 1, maxParallel: 3 } });
+  service.deploy('good');
+  for (let step = 0; step < 300; step++) {
+    service.step(250);
+    ok(service.ready().length >= 2);
+  }
+  deepEqual(service.state.rollout, { phase: 'idle', release: 2 });
+});
+
 test('N3: instances of a lost node are replaced at once, and the lost ones go when the others are ready', () => {
   const service = stable();
   fail(service, 'worker-2', { power: false });
@@ -263,6 +289,7 @@ type Disturbance =
   | { readonly kind: 'scale'; readonly count: number }
   | { readonly kind: 'lose' | 'cut' | 'return' | 'drain' | 'undrain'; readonly node: number }
   | { readonly kind: 'gateway'; readonly alive: boolean }
+  | { readonly kind: 'sick'; readonly slot: number }
   | { readonly kind: 'new-leader' };
 
 const anyDisturbance: fc.Arbitrary<Disturbance> = fc.oneof(
@@ -273,6 +300,7 @@ const anyDisturbance: fc.Arbitrary<Disturbance> = fc.oneof(
     node: fc.integer({ min: 1, max: 4 }),
   }),
   fc.record({ kind: fc.constant('gateway' as const), alive: fc.boolean() }),
+  fc.record({ kind: fc.constant('sick' as const), slot: fc.integer({ min: 1, max: 3 }) }),
   fc.constant({ kind: 'new-leader' as const }),
 );
 const anyUpdate: fc.Arbitrary<Partial<UpdateSpec>> = fc.constantFrom(
@@ -336,6 +364,9 @@ function disturb(service: ServiceModel, disturbance: Disturbance): void {
     case 'gateway':
       Object.assign(service.gateways.get('gateway-2' as Name) ?? {}, { alive: disturbance.alive });
       break;
+    case 'sick':
+      for (const { id, slot } of service.instances.values()) if (slot === disturbance.slot) service.sick.add(id);
+      break;
     case 'new-leader':
       service.observations = new Map();
       break;
@@ -345,6 +376,7 @@ function disturb(service: ServiceModel, disturbance: Disturbance): void {
 function heal(service: ServiceModel): void {
   for (const node of service.nodes.values()) Object.assign(node, { heard: true, powered: true, drainDeadline: undefined });
   for (const gateway of service.gateways.values()) gateway.alive = true;
+  service.sick.clear();
   service.app = { ...service.app, counts: {} };
   service.deploy('good');
 }

@@ -98,6 +98,8 @@ export class ServiceModel {
   readonly runners = new Map<InstanceId, Runner>();
   readonly nodes = new Map<Name, ModelNode>();
   readonly gateways = new Map<Name, ModelGateway>();
+  /** Instances whose process runs but answers its checks no longer. */
+  readonly sick = new Set<InstanceId>();
   route: { value: Route; revision: number } | undefined;
   observations = new Map<InstanceId, Observation>();
   /** Every action taken, for assertions of a test. */
@@ -329,7 +331,7 @@ export class ServiceModel {
   #serves(id: InstanceId): boolean {
     const runner = this.runners.get(id);
     const release = this.instances.get(id)?.release;
-    return runner?.phase === 'running' && release !== undefined && this.qualities.get(release) !== 'never-ready';
+    return runner?.phase === 'running' && release !== undefined && !this.sick.has(id) && this.qualities.get(release) !== 'never-ready';
   }
 
   #report(name: Name, gateway: ModelGateway): GatewayStatus {
