@@ -72,12 +72,17 @@ export class ShopData {
   }
 
   order(id: number): Order | undefined {
-    const row = this.#database.prepare('SELECT id, user, totalCents, lines FROM orders WHERE id = ?').get(id) as (Omit<Order, 'lines'> & { lines: string }) | undefined;
+    const row = this.#database.prepare('SELECT id, user, totalCents, lines FROM orders WHERE id = ?').get(id) as
+      | (Omit<Order, 'lines'> & { lines: string })
+      | undefined;
     return row && { ...row, lines: JSON.parse(row.lines) as Order['lines'] };
   }
 
   ordersOf(user: number): { id: number; totalCents: number }[] {
-    return this.#database.prepare('SELECT id, totalCents FROM orders WHERE user = ? ORDER BY id DESC LIMIT 10').all(user) as unknown as { id: number; totalCents: number }[];
+    return this.#database.prepare('SELECT id, totalCents FROM orders WHERE user = ? ORDER BY id DESC LIMIT 10').all(user) as unknown as {
+      id: number;
+      totalCents: number;
+    }[];
   }
 
   /** Turns the user's cart into an order and takes the stock, or says why not. The same `requestKey` gives the same order, never a second one. */

@@ -1,4 +1,4 @@
-import { Agent, type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
+import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Product } from './data.ts';
 import { sendJson, serve } from './http.ts';
 import { storefront } from './page.ts';
@@ -26,7 +26,9 @@ async function freshProducts(): Promise<readonly Product[]> {
         text += chunk;
       });
       answer.on('end', () => resolve(text)).on('error', reject);
-    }).on('error', reject).end();
+    })
+      .on('error', reject)
+      .end();
     // An old list is better than none while the API changes hands.
     products = await promise.then((text) => JSON.parse(text) as Product[]).catch(() => products);
   }

@@ -75,7 +75,12 @@ async function apiReady(world: World, home: Home, signal: AbortSignal): Promise<
     } catch (error) {
       signal.throwIfAborted();
       if (world.clock.now() > deadline) {
-        throw new PlatformError('TIMEOUT', `Cannot start Haven, because its API did not answer at port ${api.port} within ${READY_WITHIN_MS / 1_000} s`, {}, { cause: error });
+        throw new PlatformError(
+          'TIMEOUT',
+          `Cannot start Haven, because its API did not answer at port ${api.port} within ${READY_WITHIN_MS / 1_000} s`,
+          {},
+          { cause: error },
+        );
       }
     }
     await world.clock.sleep(POLL_MS, signal);
@@ -103,7 +108,11 @@ async function lastLines(home: Home): Promise<string> {
   const texts = await Promise.all(
     ['supervisor', 'control'].map(async (name) => {
       const text = await readFile(join(pathsOf(home).logs, `${name}.log`), 'utf8').catch(() => '');
-      return text.trimEnd().split('\n').slice(-5).map((line) => `  ${name}: ${line}`);
+      return text
+        .trimEnd()
+        .split('\n')
+        .slice(-5)
+        .map((line) => `  ${name}: ${line}`);
     }),
   );
   return texts.flat().join('\n');

@@ -27,10 +27,10 @@ export class LocalProvider {
   readonly #wakeup = new Wakeup();
   readonly #nodes: Mirror<Node>;
   readonly #agentsByNode = new Map<Name, KeptAgent>();
-  /** Writes the node's credential into its folder; called before each new agent is kept. */
-  readonly #admit: (node: Name) => Promise<void>;
+  readonly #admit: (node: Node) => Promise<void>;
 
-  constructor(world: World, options: { readonly home: Home; readonly view: StoreView; readonly admit: (node: Name) => Promise<void> }) {
+  /** `admit` puts what an agent needs to know and to show into the node's folder; called before a new agent is kept. */
+  constructor(world: World, options: { readonly home: Home; readonly view: StoreView; readonly admit: (node: Node) => Promise<void> }) {
     this.#world = world;
     this.#home = options.home;
     this.#admit = options.admit;
@@ -56,26 +56,26 @@ export class LocalProvider {
   async #keepKnown(): Promise<void> {
     for (const name of await this.#world.disk.list(join(this.#home.directory, 'nodes')).catch(() => [])) {
       const identity = await readIdentity(this.#world, join(pathsOf(this.#home).run, `agent-${name}.json`));
-      if (identity && (await this.#world.processes.adopt(identity))) await this.#keep(name as Name);
+      if (identity && (await this.#world.processes.adopt(identity))) this.#keep(name as Name);
     }
   }
 
   async #reconcile(node: Node): Promise<void> {
     const kept = this.#agentsByNode.has(node.name);
-    if (node.power === 'on' && !kept) await this.#keep(node.name, node.index);
+    if (node.power === 'on' && !kept) {
+      await this.#world.disk.makeDirectory(pathsOf(this.#home).node(node.name));
+      await this.#admit(node);
+      this.#keep(node.name);
+    }
     if (node.power === 'off' && kept) await this.#pullPlug(node.name);
     if (node.power === 'removed') await this.#shutDown(node.name);
   }
 
-  async #keep(name: Name, index?: number): Promise<void> {
-    const { run, node } = pathsOf(this.#home);
-    await this.#world.disk.makeDirectory(node(name));
-    await this.#admit(name);
-    const args = index === undefined ? [name] : [name, String(index)];
+  #keep(name: Name): void {
     const keeper = new Keeper(this.#world, {
       name: `agent-${name}`,
-      runDirectory: run,
-      spec: spawnSpec(this.#home, { entry: 'agent.main.ts', name: `agent-${name}`, args }),
+      runDirectory: pathsOf(this.#home).run,
+      spec: spawnSpec(this.#home, { entry: 'agent.main.ts', name: `agent-${name}`, args: [name] }),
     });
     const stop = new AbortController();
     this.#agentsByNode.set(name, { keeper, stop, done: keeper.run(stop.signal) });

@@ -1,10 +1,8 @@
-import { PlatformError } from '#base/errors';
+import { env } from 'node:process';
 import { nodeWorld } from '#world/node/node-world';
 import { homeOf } from '../home.ts';
+import { stopSignal } from '../processes/stop-signal.ts';
 import { supervise } from './supervisor.ts';
 
-const world = nodeWorld({ logLevel: 'info', logName: 'supervisor' });
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new PlatformError('ABORTED', `Stopped by ${signal}`)));
-await supervise({ world, home: homeOf(process.env), signal: stop.signal });
+await supervise({ world: nodeWorld({ logLevel: 'info', logName: 'supervisor' }), home: homeOf(env), signal: stopSignal() });
 process.exit(0);

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { toBytes } from '#base/bytes';
 import type { Name } from '#base/name';
-import { mintToken, openClusterKey } from '#control/api/tokens';
+import { agentApiToken, mintToken, openClusterKey } from '#control/api/tokens';
 import { RemoteView } from '#control/remote-view';
 import { writeFileAtomic } from '#world/files';
 import type { World } from '#world/world';
 import { addressesOf, type Home, pathsOf } from '../home.ts';
+import { writeNodeFile } from '../processes/node-file.ts';
 import { endAll } from './end-all.ts';
 import { Keeper } from './keeper.ts';
 import { LocalProvider } from './local-provider.ts';
@@ -39,7 +40,12 @@ export async function supervise(options: { readonly world: World; readonly home:
   const provider = new LocalProvider(world, {
     home,
     view: new RemoteView(world, { address: addresses.api, token: mintToken(clusterKey, { kind: 'admin' }) }),
-    admit: (node) => writeToken(world, join(paths.node(node), 'token'), mintToken(clusterKey, { kind: 'node', name: node })),
+    admit: async (node) => {
+      const directory = paths.node(node.name);
+      await writeNodeFile(world.disk, directory, node);
+      await writeToken(world, join(directory, 'token'), mintToken(clusterKey, { kind: 'node', name: node.name }));
+      await writeToken(world, join(directory, 'api-token'), agentApiToken(clusterKey, node.name));
+    },
   });
 
   await Promise.all([control.run(signal), gateway.run(signal), provider.run(signal)]);

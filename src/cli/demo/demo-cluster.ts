@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { mintToken, openClusterKey } from '#control/api/tokens';
+import { RemoteView } from '#control/remote-view';
+import type { World } from '#world/world';
+import { addressesOf, type Home, pathsOf } from '../home.ts';
+import { startHaven, stopHaven } from '../lifecycle.ts';
+import { ClusterWatch } from './cluster-watch.ts';
+
+const launcher = fileURLToPath(new URL('../../../bin/haven.js', import.meta.url));
+const LOWEST_BASE = 8_000;
+const BASE_STEP = 400;
+const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+
+export interface HavenRun {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A cluster of its own in a temporary folder, on free ports, gone with all its processes when it is disposed. */
+export class DemoCluster implements AsyncDisposable {
+  readonly world: World;
+  readonly home: Home;
+  readonly watch: ClusterWatch;
+  readonly #stop = new AbortController();
+  readonly #watching: Promise<void>;
+
+  private constructor(world: World, home: Home, view: RemoteView) {
+    this.world = world;
+    this.home = home;
+    this.watch = new ClusterWatch(world, view);
+    this.#watching = this.watch.run(this.#stop.signal);
+  }
+
+  static async start(world: World, signal: AbortSignal): Promise<DemoCluster> {
+    const home = { directory: await mkdtemp(join(tmpdir(), 'haven-demo-')), portBase: await freePortBase() };
+    await startHaven(world, home, signal);
+    const key = await openClusterKey(world, pathsOf(home).clusterKey);
+    const cluster = new DemoCluster(world, home, new RemoteView(world, { address: addressesOf(home).api, token: mintToken(key, { kind: 'admin' }) }));
+    await cluster.watch.synced;
+    return cluster;
+  }
+
+  /** The command line, as a user would run it against this cluster. */
+  async haven(...args: readonly string[]): Promise<HavenRun> {
+    const environment = { ...process.env, ...this.environment, NO_COLOR: '1' };
+    const child = spawn(process.execPath, [launcher, ...args], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    const output = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream].setEncoding('utf8').on('data', (text: string) => {
+        output[stream] = (output[stream] + text).slice(-MAX_OUTPUT_BYTES);
+      });
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    child.on('error', reject).on('close', (code) => resolve(code ?? 1));
+    return { exitCode: await promise, ...output };
+  }
+
+  /** What points the command line at this cluster; the shop's data stay inside its folder. */
+  get environment(): Readonly<Record<string, string>> {
+    return { HAVEN_HOME: this.home.directory, HAVEN_PORT_BASE: String(this.home.portBase) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#watching;
+    await stopHaven(this.world, this.home);
+    await rm(this.home.directory, { recursive: true, force: true });
+  }
+}
+
+/** A base whose addresses nobody listens on now, away from the default. */
+async function freePortBase(): Promise<number> {
+  for (let base = LOWEST_BASE + BASE_STEP * (process.pid % 20); base < 60_000; base += BASE_STEP) {
+    const { api, gateway, gatewayAdmin } = addressesOf({ directory: '', portBase: base });
+    const free = await Promise.all([api, gateway, gatewayAdmin].map(({ host, port }) => isFree(host, port)));
+    if (free.every(Boolean)) return base;
+  }
+  throw new Error('no free ports for a cluster on this machine');
+}
+
+async function isFree(host: string, port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const server = createServer().once('error', () => resolve(false));
+  server.listen(port, host, () => server.close(() => resolve(true)));
+  return await promise;
+}

@@ -1,0 +1,114 @@
+import { cpus, release } from 'node:os';
+import { PlatformError } from '#base/errors';
+import type { World } from '#world/world';
+import { shopRequest } from '../../../examples/shop/traffic.ts';
+import { addressesOf } from '../home.ts';
+import { runLoad } from '../load/open-loop.ts';
+import { DemoCluster } from './demo-cluster.ts';
+import { Meter } from './meter.ts';
+import type { DemoReport } from './report.ts';
+import type { Row, RowResult, Stage } from './row.ts';
+import { isWhole, ROWS, shopDirectory } from './rows.ts';
+
+const NODES = 3;
+const CONNECTIONS = 64;
+const START_WITHIN_MS = 30_000;
+const WARM_UP_MS = 2_000;
+/** Load goes on this long after a row, so that what it caused late counts as its own. */
+const AFTERMATH_MS = 1_000;
+
+export interface DemoOptions {
+  readonly world: World;
+  readonly ratePerSecond: number;
+  /** Names of rows; all when absent. INVALID for one that does not exist. */
+  readonly only?: readonly string[];
+  readonly signal: AbortSignal;
+  readonly onProgress: (line: string) => void;
+  readonly onRow?: (result: RowResult) => void;
+}
+
+/** Starts a cluster of its own, deploys the shop, and goes through the failover story while users browse and buy at a fixed rate. */
+export async function runDemo(options: DemoOptions): Promise<DemoReport> {
+  const { world, ratePerSecond, signal, onProgress } = options;
+  const rows = chooseRows(options.only);
+  const startedAt = new Date().toISOString();
+  onProgress('Starting a cluster of its own with 3 local nodes …');
+  await using cluster = await DemoCluster.start(world, signal);
+  await expectSuccess(cluster, 'pool', 'create', 'worker', '--nodes', String(NODES));
+  onProgress('Deploying the shop: 3 × web, api as active and standby …');
+  await expectSuccess(cluster, 'deploy', shopDirectory, '--set', 'SHOP_VERSION=1');
+  await cluster.watch.until('the whole shop serves', () => isWhole(cluster), { withinMs: START_WITHIN_MS, signal });
+
+  const meter = new Meter();
+  const stopLoad = new AbortController();
+  const loading = startLoad(cluster, { meter, ratePerSecond, signal: AbortSignal.any([signal, stopLoad.signal]) });
+  const tick = setInterval(() => meter.closeSecond(), 1_000);
+  const marks: { second: number; title: string }[] = [];
+  const results: RowResult[] = [];
+  try {
+    await world.clock.sleep(WARM_UP_MS, signal);
+    for (const row of rows) {
+      onProgress(`${row.title} …`);
+      marks.push({ second: meter.seconds.length, title: row.title });
+      const result = await play(row, { world, home: cluster.home, watch: cluster.watch, signal, haven: (...args) => cluster.haven(...args) }, meter);
+      results.push(result);
+      options.onRow?.(result);
+    }
+  } finally {
+    clearInterval(tick);
+    stopLoad.abort(new PlatformError('ABORTED', 'The story is told'));
+    await loading;
+  }
+  return {
+    startedAt,
+    machine: `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Linux ${release()}, Node ${process.versions.node}`,
+    ratePerSecond,
+    rows: results,
+    seconds: meter.seconds,
+    marks,
+    holds: results.every(({ breaches }) => breaches.length === 0),
+  };
+}
+
+function chooseRows(only: readonly string[] | undefined): readonly Row[] {
+  const unknown = only?.find((name) => ROWS.every((row) => row.name !== name));
+  if (unknown !== undefined) throw new PlatformError('INVALID', `Cannot show "${unknown}", because the rows are ${ROWS.map(({ name }) => name).join(', ')}`);
+  return only ? ROWS.filter(({ name }) => only.includes(name)) : ROWS;
+}
+
+async function play(row: Row, stage: Stage, meter: Meter): Promise<RowResult> {
+  await stage.watch.until('the whole shop serves', () => isWhole(stage), { withinMs: START_WITHIN_MS, signal: stage.signal });
+  meter.openWindow();
+  const observation = await row.run(stage).catch((error: unknown) => {
+    stage.signal.throwIfAborted();
+    return { wrong: [error instanceof Error ? error.message : String(error)] };
+  });
+  await stage.world.clock.sleep(AFTERMATH_MS, stage.signal);
+  const window = meter.closeWindow();
+  return {
+    name: row.name,
+    title: row.title,
+    must: row.must,
+    ...window,
+    ...observation,
+    breaches: [...row.breaches(window, observation), ...(observation.wrong ?? [])],
+  };
+}
+
+async function startLoad(cluster: DemoCluster, load: { readonly meter: Meter; readonly ratePerSecond: number; readonly signal: AbortSignal }): Promise<void> {
+  const run = `demo-${process.pid}`;
+  await runLoad({
+    address: addressesOf(cluster.home).gateway,
+    ratePerSecond: load.ratePerSecond,
+    connections: CONNECTIONS,
+    signal: load.signal,
+    nextRequest: (index) => shopRequest(index, run),
+    onResult: (outcome) => load.meter.record(outcome),
+  });
+}
+
+async function expectSuccess(cluster: DemoCluster, ...args: readonly string[]): Promise<void> {
+  const { exitCode, stderr } = await cluster.haven(...args);
+  if (exitCode !== 0)
+    throw new PlatformError('INTERNAL', `Cannot go on with the demo, because "haven ${args.join(' ')}" ended with ${exitCode}:\n${stderr.slice(-2_000)}`);
+}

@@ -1,0 +1,18 @@
+import { AgentFolders } from '#agent/folders';
+import { loadInstanceRecords } from '#agent/instance-record';
+import type { World } from '#world/world';
+import { stopProcess } from './keeper.ts';
+
+/** Ends every instance recorded in a node's folder, whether an agent runs or not: SIGTERM, and SIGKILL after `graceMs`; at once when that is 0. */
+export async function endInstances(world: World, nodeDirectory: string, options: { readonly graceMs: number }): Promise<void> {
+  const records = await loadInstanceRecords(world, new AgentFolders(nodeDirectory));
+  await Promise.all(
+    records.map(async ({ state }) => {
+      if (state.stage.kind !== 'process') return;
+      const process = await world.processes.adopt(state.stage.identity);
+      if (!process) return;
+      if (options.graceMs === 0) await process.signal('SIGKILL');
+      else await stopProcess(world, process, options.graceMs);
+    }),
+  );
+}
