@@ -1,0 +1,148 @@
+import type { InstanceId, Tier } from '#model/instance';
+import type { Backend as BackendConfig } from '#model/route';
+import { afterFailure, EJECTION, type EjectionState, ejectionPhase, HEALTHY } from '#policy/balance/ejection';
+import { type WeightedCandidate, weakenAfterFailure } from '#policy/balance/smooth-weighted';
+import { AnswerTimes } from '#policy/balance/suspicion';
+import type { BackendFacts } from '#policy/balance/tiers';
+import { Histogram } from './histogram.ts';
+import { IntrusiveList } from './intrusive-list.ts';
+import { LIMITS } from './limits.ts';
+import type { UpstreamConnection } from './upstream-connection.ts';
+
+/** One process behind the gateway: another attempt of the same instance is another process, so another Backend. */
+export function backendKey(backend: Pick<BackendConfig, 'id' | 'attempt'>): string {
+  return `${backend.id}#${backend.attempt}`;
+}
+
+/** A worker's view of one backend: its connections, its health and how it answers. Kept over changes of configuration (R-32). */
+export class Backend implements BackendFacts, WeightedCandidate {
+  readonly key: string;
+  readonly id: InstanceId;
+  readonly name: string;
+  readonly attempt: number;
+  readonly address: BackendConfig['address'];
+
+  weight: number;
+  effectiveWeight: number;
+  currentWeight = 0;
+  tier: Tier;
+  draining: boolean;
+  health: BackendFacts['health'] = 'unknown';
+  reachable = true;
+  ejection: EjectionState = HEALTHY;
+  /** Silent among answering peers: asked at once, and out until it answers. */
+  suspicion: 'none' | 'asked' | 'silent' = 'none';
+  /** Before it a suspect that has answered is not suspected again, unless it has answered requests since. */
+  trustedUntil = 0;
+  /** A half-open probe is under way. */
+  isProbed = false;
+
+  /** Tries and tunnels in flight, oldest first. */
+  readonly busy = new IntrusiveList<UpstreamConnection>();
+  /** Kept connections, the longest unused first; the last is taken first. */
+  readonly idle: UpstreamConnection[] = [];
+  readonly times = new AnswerTimes();
+  readonly durations = new Histogram();
+  lastAnswerAt = Number.NEGATIVE_INFINITY;
+
+  answers = 0;
+  failures = 0;
+  ejections = 0;
+  connectionsOpened = 0;
+  connectionsReused = 0;
+
+  constructor(config: BackendConfig) {
+    this.key = backendKey(config);
+    this.id = config.id;
+    this.name = config.name;
+    this.attempt = config.attempt;
+    this.address = config.address;
+    this.weight = config.weight;
+    this.effectiveWeight = config.weight;
+    this.tier = config.tier;
+    this.draining = config.state === 'draining';
+  }
+
+  get ejected(): boolean {
+    return this.suspicion !== 'none' || this.ejection.ejectedUntil !== 0;
+  }
+
+  update(config: BackendConfig): void {
+    if (this.weight !== config.weight) this.effectiveWeight = config.weight;
+    this.weight = config.weight;
+    this.tier = config.tier;
+    this.draining = config.state === 'draining';
+    if (this.draining) this.closeIdle();
+  }
+
+  /** The most recently used connection that is surely still wanted by the other side. */
+  takeIdle(now: number): UpstreamConnection | undefined {
+    for (let upstream = this.idle.pop(); upstream !== undefined; upstream = this.idle.pop()) {
+      if (upstream.idleUntil > now) {
+        this.connectionsReused++;
+        return upstream;
+      }
+      upstream.close();
+    }
+    return undefined;
+  }
+
+  keepIdle(upstream: UpstreamConnection): boolean {
+    if (this.draining || this.ejected || this.idle.length >= LIMITS.idlePerBackend) return false;
+    this.idle.push(upstream);
+    return true;
+  }
+
+  forgetIdle(upstream: UpstreamConnection): void {
+    const index = this.idle.lastIndexOf(upstream);
+    if (index >= 0) this.idle.splice(index, 1);
+  }
+
+  closeIdle(): void {
+    for (const upstream of this.idle.splice(0)) upstream.close();
+  }
+
+  /** Closes what has been unused for too long. */
+  sweepIdle(now: number): void {
+    const { idle } = this;
+    let expired = 0;
+    while (expired < idle.length && (idle[expired] as UpstreamConnection).idleUntil <= now) expired++;
+    if (expired > 0) for (const upstream of idle.splice(0, expired)) upstream.close();
+  }
+
+  /** An answer has begun. True if this changes who is usable. */
+  answered(now: number, answerMs: number, status: number): boolean {
+    this.lastAnswerAt = now;
+    this.answers++;
+    this.times.add(answerMs);
+    this.durations.add(answerMs);
+    if (this.ejection !== HEALTHY || status >= 502) return this.#judge(status);
+    return false;
+  }
+
+  #judge(status: number): boolean {
+    // Failures are counted by the service, which knows how many may be ejected.
+    if (status >= 502 && status <= 504) return false;
+    const wasEjected = this.ejection.ejectedUntil !== 0;
+    this.ejection = HEALTHY;
+    this.isProbed = false;
+    return wasEjected;
+  }
+
+  /** A gateway failure (R-20). True if this ejects it. */
+  failed(facts: { readonly now: number; readonly backendCount: number; readonly ejectedCount: number; readonly luck: number }): boolean {
+    this.failures++;
+    this.isProbed = false;
+    weakenAfterFailure(this, EJECTION.failures);
+    const before = this.ejection.ejectedUntil;
+    this.ejection = afterFailure(this.ejection, facts);
+    if (this.ejection.ejectedUntil === before) return false;
+    this.ejections++;
+    this.closeIdle();
+    return true;
+  }
+
+  isHalfOpen(now: number): boolean {
+    return this.suspicion === 'none' && !this.isProbed && !this.draining && ejectionPhase(this.ejection, now) === 'half-open';
+  }
+}

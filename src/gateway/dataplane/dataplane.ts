@@ -1,0 +1,237 @@
+import { createServer, type Server } from 'node:net';
+import type { Route } from '#model/route';
+import { isSuspect, probeTimeoutMs } from '#policy/balance/suspicion';
+import { Backend, backendKey } from './backend.ts';
+import { ClientConnection } from './client-connection.ts';
+import { every } from './clock.ts';
+import { LIMITS } from './limits.ts';
+import { Plane } from './plane.ts';
+import { probe } from './probe.ts';
+import { RoutingTable } from './routing-table.ts';
+import { Service } from './service.ts';
+
+/** Health of one backend as the active checks see it. */
+export interface HealthUpdate {
+  readonly key: string;
+  readonly health: Backend['health'];
+  readonly reachable: boolean;
+}
+
+const suspicionPeriodMs = 20;
+const deadlinePeriodMs = 100;
+const silentProbePeriodMs = 500;
+const trustMs = 1_000;
+const backlog = 511;
+
+/** One worker's data plane: listeners, connections, services and their backends, configured as a whole. */
+export class Dataplane implements Disposable {
+  readonly plane: Plane;
+  readonly services = new Map<string, Service>();
+  readonly backends = new Map<string, Backend>();
+  /** Taken out of the configuration while requests were in flight. */
+  readonly #leaving = new Set<Backend>();
+  readonly #servers = new Map<string, Server>();
+  readonly #timers: Disposable[];
+  #revision = 0;
+
+  constructor(seed: Uint8Array) {
+    this.plane = new Plane(seed);
+    this.#timers = [every(suspicionPeriodMs, () => this.#sweepSuspicion()), every(deadlinePeriodMs, () => this.#sweepDeadlines())];
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Puts a configuration in force, all at once (R-32). What stays keeps its connections and counts; what is gone gets no new request. */
+  apply(revision: number, routes: readonly Route[]): void {
+    this.#revision = revision;
+    this.#applyBackends(routes);
+    const seen = new Set<string>();
+    const entries = routes.map((route) => {
+      const key = `${route.app}/${route.service}`;
+      seen.add(key);
+      const service = this.services.get(key) ?? new Service(key);
+      this.services.set(key, service);
+      service.configure(route, this.backends);
+      return { matches: route.matches, target: service };
+    });
+    for (const [key, service] of this.services) {
+      if (seen.has(key)) continue;
+      this.services.delete(key);
+      service.retire();
+    }
+    this.plane.table = new RoutingTable(entries);
+    this.plane.internal.clear();
+    for (const service of this.services.values()) if (service.internalPort !== undefined) this.plane.internal.set(service.internalPort, service);
+  }
+
+  setHealth(updates: readonly HealthUpdate[]): void {
+    const changed = new Set<string>();
+    for (const { key, health, reachable } of updates) {
+      const backend = this.backends.get(key);
+      if (backend === undefined) continue;
+      backend.health = health;
+      backend.reachable = reachable;
+      changed.add(key);
+      if (health === 'failing' && !reachable) backend.closeIdle();
+    }
+    for (const service of this.services.values()) if (service.backends.some(({ key }) => changed.has(key))) service.refresh();
+  }
+
+  /** Accepts connections on a handle or a port; with `internalPort` all its requests go to that service. */
+  async listen(id: string, source: unknown, internalPort?: number): Promise<Server> {
+    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
+      if (this.plane.clients.size >= LIMITS.clientConnections) socket.destroy();
+      else new ClientConnection(this.plane, socket, internalPort);
+    });
+    this.#servers.set(id, server);
+    const listening = Promise.withResolvers<void>();
+    server.once('error', listening.reject);
+    server.listen(source as Parameters<Server['listen']>[0], backlog, listening.resolve);
+    await listening.promise;
+    server.on('error', () => undefined);
+    return server;
+  }
+
+  unlisten(id: string): void {
+    this.#servers.get(id)?.close();
+    this.#servers.delete(id);
+  }
+
+  /** Takes no new connections, ends each connection after its answer, closes the idle ones (R-27). */
+  drain(): void {
+    this.plane.isDraining = true;
+    for (const id of [...this.#servers.keys()]) this.unlisten(id);
+    for (const client of this.plane.clients.toArray()) if (client.isIdle) client.wire.end();
+  }
+
+  [Symbol.dispose](): void {
+    for (const timer of this.#timers) timer[Symbol.dispose]();
+    for (const id of [...this.#servers.keys()]) this.unlisten(id);
+    for (const client of this.plane.clients.toArray()) client.wire.destroy();
+    for (const backend of [...this.backends.values(), ...this.#leaving]) {
+      backend.closeIdle();
+      for (const upstream of backend.busy.toArray()) upstream.abandon();
+    }
+  }
+
+  #applyBackends(routes: readonly Route[]): void {
+    const wanted = new Set<string>();
+    for (const route of routes) {
+      for (const config of route.backends) {
+        const key = backendKey(config);
+        wanted.add(key);
+        const known = this.backends.get(key);
+        const isSame = known !== undefined && known.address.host === config.address.host && known.address.port === config.address.port;
+        if (isSame) known.update(config);
+        else {
+          if (known !== undefined) this.#release(known);
+          this.backends.set(key, new Backend(config));
+        }
+      }
+    }
+    for (const backend of [...this.backends.values()]) {
+      if (wanted.has(backend.key)) continue;
+      this.backends.delete(backend.key);
+      this.#release(backend);
+    }
+  }
+
+  #release(backend: Backend): void {
+    backend.draining = true;
+    backend.closeIdle();
+    if (backend.busy.size > 0) this.#leaving.add(backend);
+  }
+
+  #sweepDeadlines(): void {
+    const now = this.plane.now();
+    for (let client = this.plane.clients.first; client !== undefined; ) {
+      const { next } = client;
+      if (client.deadlineAt <= now) client.expired();
+      client = next;
+    }
+    for (const backend of this.backends.values()) sweepBackend(backend, now);
+    for (const backend of this.#leaving) {
+      sweepBackend(backend, now);
+      if (backend.busy.size === 0) this.#leaving.delete(backend);
+    }
+    for (const service of this.services.values()) if (service.heldCount > 0) service.sweepHeld(now);
+  }
+
+  #sweepSuspicion(): void {
+    const now = this.plane.now();
+    for (const service of this.services.values()) {
+      if (service.inFlight === 0 || service.backends.length < 2) continue;
+      for (const backend of service.backends) {
+        if (backend.suspicion !== 'none' || backend.busy.first === undefined) continue;
+        if (now < backend.trustedUntil && backend.lastAnswerAt < backend.trustedUntil - trustMs) continue;
+        const peers = service.backends.filter((peer) => peer !== backend && !peer.draining && peer.suspicion === 'none' && peer.answers > 0);
+        if (
+          isSuspect(
+            answerFacts(backend, now),
+            peers.map((peer) => answerFacts(peer, now)),
+          )
+        )
+          this.#ask(service, backend);
+      }
+    }
+  }
+
+  /** A suspect gets no new requests and is asked at once. */
+  #ask(service: Service, backend: Backend): void {
+    const wasSilent = backend.suspicion === 'silent';
+    if (!wasSilent) backend.suspicion = 'asked';
+    service.refresh();
+    const usualMs = Math.max(...service.backends.map(({ times }) => times.usualMs));
+    probe(backend.address, { path: service.probePath, timeoutMs: probeTimeoutMs(usualMs) }, (answered) => {
+      if (this.backends.get(backend.key) !== backend) return;
+      if (answered) {
+        backend.suspicion = 'none';
+        backend.trustedUntil = this.plane.now() + trustMs;
+        this.#refreshServicesOf(backend);
+        if (wasSilent) this.plane.onReport();
+        return;
+      }
+      if (!wasSilent) this.#foundSilent(backend);
+      this.plane.later(silentProbePeriodMs, () => {
+        if (backend.suspicion === 'silent' && this.backends.get(backend.key) === backend) this.#ask(service, backend);
+      });
+    });
+  }
+
+  /** Out until it answers. What may be repeated goes elsewhere; what may not waits on. */
+  #foundSilent(backend: Backend): void {
+    backend.suspicion = 'silent';
+    backend.ejections++;
+    backend.closeIdle();
+    this.#refreshServicesOf(backend);
+    this.plane.onReport();
+    for (const upstream of backend.busy.toArray()) {
+      if (!upstream.isAnswering && upstream.client?.mayMove) upstream.failTry('silent');
+    }
+  }
+
+  #refreshServicesOf(backend: Backend): void {
+    for (const service of this.services.values()) if (service.backends.includes(backend)) service.refresh();
+  }
+}
+
+function answerFacts(backend: Backend, now: number): Parameters<typeof isSuspect>[0] {
+  let oldestWaitMs = 0;
+  for (let upstream = backend.busy.first; upstream !== undefined; upstream = upstream.next) {
+    if (upstream.isAnswering) continue;
+    oldestWaitMs = now - upstream.sentAt;
+    break;
+  }
+  return { oldestWaitMs, sinceAnswerMs: now - backend.lastAnswerAt, usualMs: backend.times.usualMs };
+}
+
+function sweepBackend(backend: Backend, now: number): void {
+  if (backend.idle.length > 0) backend.sweepIdle(now);
+  for (let upstream = backend.busy.first; upstream !== undefined; ) {
+    const { next } = upstream;
+    if (upstream.deadlineAt <= now) upstream.expired();
+    upstream = next;
+  }
+}

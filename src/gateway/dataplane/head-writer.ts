@@ -1,0 +1,107 @@
+import { BODY, type Head } from './head.ts';
+
+const VERSION_11 = Buffer.from(' HTTP/1.1\r\n', 'latin1');
+const ANSWER_11 = Buffer.from('HTTP/1.1', 'latin1');
+const CHUNKED = Buffer.from('Transfer-Encoding: chunked\r\n', 'latin1');
+const CLOSE = Buffer.from('Connection: close\r\n', 'latin1');
+const UPGRADE = Buffer.from('Connection: Upgrade\r\nUpgrade: websocket\r\n', 'latin1');
+const LENGTH = Buffer.from('Content-Length: ', 'latin1');
+const FORWARDED_HOST = Buffer.from('X-Forwarded-Host: ', 'latin1');
+const HOST = Buffer.from('Host: ', 'latin1');
+const ROOT = Buffer.from('/', 'latin1');
+const CR = 13;
+const LF = 10;
+
+/** More than any line that is added to a head takes, together. */
+export const HEAD_MARGIN_BYTES = 1024;
+
+/**
+ * Writes the head of a request as the backend gets it: the lines that are passed on, then the framing computed anew (R-01), then what we say about
+ * the client (R-14) and the id. `about` ends in the middle of the X-Request-Id line. Returns the offset after it.
+ */
+export function writeRequestHead(out: Buffer, at: number, bytes: Buffer, head: Head, about: Buffer, id: Buffer): number {
+  let to = at + bytes.copy(out, at, head.start, head.methodEnd + 1);
+  if (head.targetAt < head.targetEnd) {
+    // An absolute form may go on with a query at once: its path is then "/".
+    if (bytes[head.targetAt] === 63) to += ROOT.copy(out, to);
+    to += bytes.copy(out, to, head.targetAt, head.targetEnd);
+  } else to += ROOT.copy(out, to);
+  to += VERSION_11.copy(out, to);
+  to = writeKept(out, to, bytes, head, head.fieldsAt);
+  if (head.upgradesToWebSocket) to += UPGRADE.copy(out, to);
+  if (head.body === BODY.chunked) to += CHUNKED.copy(out, to);
+  else if (head.hasLength) to = writeLength(out, to, head.length);
+  if (head.hostEnd !== 0) {
+    to += FORWARDED_HOST.copy(out, to);
+    to += bytes.copy(out, to, head.hostAt, head.hostEnd);
+    out[to++] = CR;
+    out[to++] = LF;
+  } else to += HOST.copy(out, to) + writeEmptyLine(out, to + HOST.length);
+  to += about.copy(out, to);
+  to += id.copy(out, to);
+  return to;
+}
+
+/** Writes the head of an answer as the client gets it. `closes`: the connection ends after it. */
+export function writeAnswerHead(out: Buffer, at: number, bytes: Buffer, head: Head, framing: AnswerFraming, closes: boolean): number {
+  let to = at + ANSWER_11.copy(out, at);
+  to = writeKept(out, to, bytes, head, head.start + 8);
+  if (framing === 'chunked') to += CHUNKED.copy(out, to);
+  else if (framing === 'length') to = writeLength(out, to, head.length);
+  else if (framing === 'upgrade') to += UPGRADE.copy(out, to);
+  if (closes) to += CLOSE.copy(out, to);
+  out[to++] = CR;
+  out[to++] = LF;
+  return to;
+}
+
+/** How the end of an answer's body is told to the client; `none`: by its status, or by the end of the connection. */
+export type AnswerFraming = 'none' | 'length' | 'chunked' | 'upgrade';
+
+/** Writes the size line of a chunk; it takes `chunkSizeBytes(size)`. */
+export function writeChunkSize(out: Buffer, at: number, size: number): number {
+  const to = at + chunkSizeBytes(size);
+  out[to - 1] = LF;
+  out[to - 2] = CR;
+  for (let i = to - 3, left = size; i >= at; i--, left = Math.floor(left / 16)) out[i] = hexDigit(left % 16);
+  return to;
+}
+
+/** Digits of the size and CRLF. */
+export function chunkSizeBytes(size: number): number {
+  return (size < 0x10 ? 1 : size < 0x100 ? 2 : size < 0x1000 ? 3 : size < 0x10000 ? 4 : size < 0x100000 ? 5 : 8) + 2;
+}
+
+export function hexDigit(value: number): number {
+  return value < 10 ? 48 + value : 87 + value;
+}
+
+function writeKept(out: Buffer, at: number, bytes: Buffer, head: Head, from: number): number {
+  const { dropped, droppedCount } = head;
+  let to = at;
+  let keptFrom = from;
+  for (let i = 0; i < droppedCount; i += 2) {
+    const droppedFrom = dropped[i] as number;
+    if (droppedFrom > keptFrom) to += bytes.copy(out, to, keptFrom, droppedFrom);
+    keptFrom = dropped[i + 1] as number;
+  }
+  const end = head.end - 2;
+  return end > keptFrom ? to + bytes.copy(out, to, keptFrom, end) : to;
+}
+
+function writeLength(out: Buffer, at: number, length: number): number {
+  let to = at + LENGTH.copy(out, at);
+  let digits = 1;
+  for (let bound = 10; bound <= length; bound *= 10) digits++;
+  for (let i = to + digits - 1, left = length; i >= to; i--, left = Math.floor(left / 10)) out[i] = 48 + (left % 10);
+  to += digits;
+  out[to++] = CR;
+  out[to++] = LF;
+  return to;
+}
+
+function writeEmptyLine(out: Buffer, at: number): number {
+  out[at] = CR;
+  out[at + 1] = LF;
+  return 2;
+}

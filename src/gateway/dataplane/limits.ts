@@ -1,0 +1,45 @@
+/** Every bound of the data plane. Sizes in bytes, times in ms. */
+export const LIMITS = {
+  requestLineBytes: 8 * 1024,
+  headBytes: 32 * 1024,
+  fieldBytes: 16 * 1024,
+  fields: 100,
+  chunkExtensionBytes: 256,
+  chunkExtensionsBytes: 4 * 1024,
+  trailerBytes: 8 * 1024,
+  /** Of a request body kept for another try. */
+  replayBytes: 64 * 1024,
+  /** Bytes taken from a client that are not its present request. */
+  aheadBytes: 64 * 1024,
+  /** Read at once from a socket. */
+  readBytes: 64 * 1024,
+  bodyBytes: 1024 * 1024 * 1024,
+  informationalAnswers: 16,
+  clientConnections: 50_000,
+
+  headTimeoutMs: 10_000,
+  keepAliveIdleMs: 75_000,
+  bodyIdleMs: 30_000,
+  /** A request body must come faster than this once the grace is over. */
+  bodyMinBytesPerSecond: 240,
+  bodyGraceMs: 20_000,
+  connectTimeoutMs: 2_000,
+  answerHeadTimeoutMs: 60_000,
+  answerIdleMs: 60_000,
+  /** A client that takes nothing of its answer for this long is cut off. */
+  stallMs: 60_000,
+  tunnelIdleMs: 3_600_000,
+  lingerMs: 1_000,
+  lingerBytes: 64 * 1024,
+
+  /** A kept upstream connection; shorter than the 5 s after which Node's server closes its side. */
+  upstreamIdleMs: 4_000,
+  upstreamIdleCapMs: 600_000,
+  upstreamIdleMarginMs: 1_000,
+  upstreamAgeMs: 300_000,
+  idlePerBackend: 256,
+
+  heldRequests: 512,
+  holdMs: 10_000,
+  heldRetryMs: 250,
+} as const;

@@ -1,0 +1,51 @@
+const PHRASE: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  404: 'Not Found',
+  408: 'Request Timeout',
+  413: 'Content Too Large',
+  414: 'URI Too Long',
+  431: 'Request Header Fields Too Large',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+  505: 'HTTP Version Not Supported',
+};
+
+/** Why the gateway answers itself: the error types of RFC 9209 (Proxy-Status), 2.3. */
+export type ProxyError =
+  | 'http_request_error'
+  | 'destination_not_found'
+  | 'destination_unavailable'
+  | 'connection_refused'
+  | 'connection_terminated'
+  | 'connection_timeout'
+  | 'http_response_timeout'
+  | 'http_protocol_error'
+  | 'http_response_incomplete';
+
+/** An answer of the gateway's own. `details` are our words, never a client's or a backend's (R-15). */
+export interface OwnAnswer {
+  readonly status: number;
+  readonly error: ProxyError;
+  readonly details: string;
+  readonly retryAfterSeconds?: number;
+}
+
+/** The bytes of an own answer as text. */
+export function ownAnswerText(answer: OwnAnswer, options: { readonly closes: boolean; readonly isHead: boolean }): string {
+  const { status, error, details, retryAfterSeconds } = answer;
+  const phrase = PHRASE[status] ?? 'Error';
+  const body = `${status} ${phrase}: ${details}\n`;
+  return [
+    `HTTP/1.1 ${status} ${phrase}\r\n`,
+    'Content-Type: text/plain; charset=utf-8\r\n',
+    `Content-Length: ${body.length}\r\n`,
+    `Proxy-Status: haven; error=${error}; details="${details}"\r\n`,
+    retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`,
+    options.closes ? 'Connection: close\r\n' : '',
+    '\r\n',
+    options.isHead ? '' : body,
+  ].join('');
+}

@@ -1,0 +1,81 @@
+import type { AccessLog } from '../access-log.ts';
+import type { ClientConnection } from './client-connection.ts';
+import { after, monotonicNow } from './clock.ts';
+import { Head } from './head.ts';
+import { hexDigit } from './head-writer.ts';
+import { IntrusiveList } from './intrusive-list.ts';
+import { LIMITS } from './limits.ts';
+import { RoutingTable } from './routing-table.ts';
+import type { Service } from './service.ts';
+import { Slabs } from './slabs.ts';
+
+/** The longest head and one read with their framing. */
+const scratchBytes = 192 * 1024;
+const idDigits = 10;
+
+/** What all connections of one worker share. */
+export class Plane {
+  table = new RoutingTable<Service>([]);
+  /** Services by the port of their internal listener. */
+  readonly internal = new Map<number, Service>();
+  readonly clients = new IntrusiveList<ClientConnection>();
+  readonly slabs = new Slabs();
+  /** All clients are read into it: one read is used up or copied before the next. */
+  readonly readBuffer = Buffer.allocUnsafeSlow(LIMITS.readBytes);
+  /** For what is written at once. Give it up with `renewScratch` when the write is pending. */
+  scratch = Buffer.allocUnsafeSlow(scratchBytes);
+  requestHead = new Head();
+  answerHead = new Head();
+  isDraining = false;
+  accessLog: AccessLog | undefined;
+
+  clientsAccepted = 0;
+  requests = 0;
+  readonly refusals = new Map<string, number>();
+  /** Changes of ejection, suspicion or a draining backend's last request: somebody should report. */
+  onReport: () => void = () => undefined;
+
+  readonly #id: Buffer;
+  #idCount = 0;
+  #luck: number;
+
+  constructor(seed: Uint8Array) {
+    this.#luck = (((seed[0] ?? 1) << 24) | ((seed[1] ?? 2) << 16) | ((seed[2] ?? 3) << 8) | (seed[3] ?? 4)) >>> 0 || 1;
+    const prefix = Buffer.from(seed.subarray(0, 6)).toString('hex');
+    this.#id = Buffer.from(`${prefix}${'0'.repeat(idDigits)}\r\n\r\n`, 'latin1');
+  }
+
+  now(): number {
+    return monotonicNow();
+  }
+
+  /** Uniform in [0, 1), xorshift32 (Marsaglia 2003): only spreads delays. */
+  luck(): number {
+    let x = this.#luck;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#luck = x >>> 0;
+    return this.#luck / 2 ** 32;
+  }
+
+  /** The next request id with the end of the head: valid until the next call. */
+  nextId(): Buffer {
+    this.#idCount++;
+    const id = this.#id;
+    for (let i = id.length - 5, left = this.#idCount; i >= id.length - 4 - idDigits; i--, left = Math.floor(left / 16)) id[i] = hexDigit(left % 16);
+    return id;
+  }
+
+  later(delayMs: number, callback: () => void): Disposable {
+    return after(delayMs, callback);
+  }
+
+  renewScratch(): void {
+    this.scratch = Buffer.allocUnsafeSlow(scratchBytes);
+  }
+
+  countRefusal(reason: string): void {
+    this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,155 @@
+import { ChunkedReader } from './chunked-reader.ts';
+import { BODY, type BodyKind, type Head } from './head.ts';
+import { writeChunkSize } from './head-writer.ts';
+import { LIMITS } from './limits.ts';
+import type { Plane } from './plane.ts';
+import { SLAB_BYTES } from './slabs.ts';
+import type { Wire } from './wire.ts';
+
+/** Size line and end of a chunk that began in an earlier read. */
+const chunkMarginBytes = 64;
+const CRLF = '\r\n';
+
+/**
+ * A request on its way to a backend: its head as it will be sent and as much of its body as may be needed for another try, in one slab.
+ *
+ * B1: while `isReplayable`, the slab's first `#length` bytes are all of the request that was taken. B2: a slab that a pending write refers to is
+ * never given back.
+ */
+export class RequestBody {
+  readonly #plane: Plane;
+  #slab: Buffer | undefined;
+  #length = 0;
+  #headLength = 0;
+  #kind: BodyKind = BODY.none;
+  #left = 0;
+  #taken = 0;
+  #chunked: ChunkedReader | undefined;
+  #isReplayable = true;
+  #isReferenced = false;
+  isComplete = true;
+  /** The rest of the connection cannot be understood. */
+  isBroken = false;
+
+  constructor(plane: Plane) {
+    this.#plane = plane;
+  }
+
+  get isReplayable(): boolean {
+    return this.#isReplayable && this.#slab !== undefined;
+  }
+
+  /** `slab` holds the head as it will be sent, `length` bytes. */
+  begin(slab: Buffer, length: number, head: Head): void {
+    this.#slab = slab;
+    this.#length = length;
+    this.#headLength = length;
+    this.#kind = head.body;
+    this.#left = head.length;
+    this.#taken = 0;
+    this.#isReplayable = true;
+    this.#isReferenced = false;
+    this.isBroken = false;
+    this.isComplete = head.body === BODY.none;
+    if (head.body === BODY.chunked) {
+      this.#chunked ??= new ChunkedReader();
+      this.#chunked.begin();
+    }
+  }
+
+  /**
+   * Takes what of `[from, end)` belongs to the body and can be kept or sent, to `wire` if the head has been sent there. Returns where it stopped: the end of
+   * the body, or `from` if it must wait for a connection; -1 if the body is broken.
+   */
+  take(bytes: Buffer, from: number, end: number, wire: Wire | undefined): number {
+    const most = this.#kind === BODY.length ? Math.min(this.#left, end - from) : end - from;
+    const fits = this.#length - this.#headLength + most + chunkMarginBytes <= LIMITS.replayBytes;
+    if (this.isReplayable && fits && this.#makeRoom(most + chunkMarginBytes)) {
+      const out = this.#slab as Buffer;
+      const before = this.#length;
+      const at = this.#put(bytes, from, end, out, before);
+      const added = this.#length > before;
+      if (wire !== undefined && added && wire.write(out.subarray(before, this.#length))) this.#isReferenced = true;
+      return at;
+    }
+    if (wire === undefined) return from;
+    this.#isReplayable = false;
+    const out = this.#plane.scratch;
+    const kept = this.#length;
+    const at = this.#put(bytes, from, end, out, 0);
+    const length = this.#length;
+    this.#length = kept;
+    if (length > 0 && wire.write(out.subarray(0, length))) this.#plane.renewScratch();
+    return at;
+  }
+
+  /** Sends all that was taken so far; true while the kernel has not taken it. */
+  sendAll(wire: Wire): boolean {
+    const slab = this.#slab as Buffer;
+    const pending = wire.write(slab.subarray(0, this.#length));
+    if (pending) this.#isReferenced = true;
+    return pending;
+  }
+
+  /** There will be no other try. */
+  answerBegan(): void {
+    this.#isReplayable = false;
+    this.#giveSlab();
+  }
+
+  end(): void {
+    this.#giveSlab();
+  }
+
+  #giveSlab(): void {
+    const slab = this.#slab;
+    if (slab === undefined) return;
+    this.#slab = undefined;
+    // B2.
+    if (!this.#isReferenced) this.#plane.slabs.give(slab);
+  }
+
+  #makeRoom(bytes: number): boolean {
+    const slab = this.#slab as Buffer;
+    if (this.#length + bytes <= slab.length) return true;
+    if (this.#length + bytes > SLAB_BYTES.large) return false;
+    const large = this.#plane.slabs.takeLarge();
+    slab.copy(large, 0, 0, this.#length);
+    if (!this.#isReferenced) this.#plane.slabs.give(slab);
+    this.#isReferenced = false;
+    this.#slab = large;
+    return true;
+  }
+
+  /** Frames the bytes anew into `out`; leaves the new end in `#length`. */
+  #put(bytes: Buffer, from: number, end: number, out: Buffer, outAt: number): number {
+    if (this.#kind === BODY.length) {
+      const take = Math.min(this.#left, end - from);
+      bytes.copy(out, outAt, from, from + take);
+      this.#left -= take;
+      this.#length = outAt + take;
+      this.isComplete = this.#left === 0;
+      return from + take;
+    }
+    const reader = this.#chunked as ChunkedReader;
+    let length = outAt;
+    let at = from;
+    while (at < end && !reader.done) {
+      at = reader.read(bytes, at, end);
+      const size = reader.dataEnd - reader.dataAt;
+      this.#taken += size;
+      if (at < 0 || this.#taken > LIMITS.bodyBytes) {
+        this.isBroken = true;
+        return -1;
+      }
+      if (size === 0) continue;
+      length = writeChunkSize(out, length, size);
+      length += bytes.copy(out, length, reader.dataAt, reader.dataEnd);
+      length += out.write(CRLF, length, 'latin1');
+    }
+    if (reader.done) length += out.write(`0${CRLF}${reader.trailers}${CRLF}`, length, 'latin1');
+    this.#length = length;
+    this.isComplete = reader.done;
+    return at;
+  }
+}

@@ -1,0 +1,127 @@
+import type { Route } from '#model/route';
+import { BALANCERS, type Pick } from '#policy/balance/balancers';
+import { RetryBudget } from '#policy/balance/retry-budget';
+import { chooseTier, type TierChoice } from '#policy/balance/tiers';
+import { type Backend, backendKey } from './backend.ts';
+import type { ClientConnection } from './client-connection.ts';
+import { Histogram } from './histogram.ts';
+import { LIMITS } from './limits.ts';
+
+/** What is asked of a backend under suspicion. */
+const defaultProbePath = '/';
+
+/** One route of the gateway in one worker: who may get its requests, and its counts. */
+export class Service {
+  readonly key: string;
+  backends: readonly Backend[] = [];
+  probePath = defaultProbePath;
+  internalPort: number | undefined;
+  readonly budget = new RetryBudget();
+  readonly durations = new Histogram();
+  /** Requests by hundreds of their status. */
+  readonly answersByClass = new Float64Array(6);
+  inFlight = 0;
+  clientAborts = 0;
+  heldTotal = 0;
+  budgetExhausted = 0;
+  readonly retriesByReason = new Map<string, number>();
+
+  #pick: Pick = BALANCERS['round-robin'];
+  #choice: TierChoice<Backend> = { from: 'none', backends: [] };
+  #ejected = 0;
+  readonly #held: ClientConnection[] = [];
+
+  constructor(key: string) {
+    this.key = key;
+  }
+
+  get tier(): TierChoice<Backend>['from'] {
+    return this.#choice.from;
+  }
+
+  get heldCount(): number {
+    return this.#held.length;
+  }
+
+  /** Takes over a new configuration; backends that stay keep all they have. */
+  configure(route: Route, backendsByKey: ReadonlyMap<string, Backend>): void {
+    this.#pick = BALANCERS[route.balance] ?? BALANCERS['round-robin'];
+    this.internalPort = route.internalPort;
+    this.probePath = route.check?.probe.kind === 'http' ? route.check.probe.path : defaultProbePath;
+    this.backends = route.backends.flatMap((config) => backendsByKey.get(backendKey(config)) ?? []);
+    this.refresh();
+  }
+
+  /** The route is gone: what is in flight goes on, what is held fails. */
+  retire(): void {
+    this.backends = [];
+    this.refresh();
+    for (const client of this.#held.splice(0)) client.holdExpired();
+  }
+
+  /** Decides anew who is usable, after any change of health, ejection or configuration. */
+  refresh(): void {
+    this.#ejected = 0;
+    for (const backend of this.backends) if (backend.ejected) this.#ejected++;
+    this.#choice = chooseTier(this.backends);
+    if (this.#held.length > 0 && this.#choice.backends.length > 0 && this.#choice.from !== 'panic') this.releaseHeld();
+  }
+
+  /** The backend for a try; `tried` have failed this request already. `undefined`: nobody is left. */
+  pickFor(tried: readonly Backend[] | undefined, now: number): Backend | undefined {
+    if (this.#ejected > 0) {
+      const probed = this.backends.find((backend) => backend.isHalfOpen(now) && !tried?.includes(backend));
+      if (probed !== undefined) {
+        probed.isProbed = true;
+        return probed;
+      }
+    }
+    const picked = this.#pick(this.#choice.backends, tried);
+    if (picked !== undefined || tried === undefined) return picked;
+    // Nobody usable is left untried: rather one that looked bad than the same again.
+    return this.backends.find((backend) => !backend.draining && backend.suspicion === 'none' && !tried.includes(backend));
+  }
+
+  /** Counts a gateway failure of a backend and ejects it if that is the rule. */
+  backendFailed(backend: Backend, now: number, luck: number): boolean {
+    const ejects = backend.failed({ now, luck, backendCount: this.backends.length, ejectedCount: this.#ejected });
+    if (ejects) this.refresh();
+    return ejects;
+  }
+
+  countAnswer(status: number, durationMs: number): void {
+    const answerClass = (status / 100) | 0;
+    this.answersByClass[answerClass] = (this.answersByClass[answerClass] as number) + 1;
+    this.durations.add(durationMs);
+  }
+
+  countRetry(reason: string): void {
+    this.retriesByReason.set(reason, (this.retriesByReason.get(reason) ?? 0) + 1);
+  }
+
+  /** Lets a request wait until somebody is usable (R-28). False if too many wait. */
+  hold(client: ClientConnection): boolean {
+    if (this.#held.length >= LIMITS.heldRequests) return false;
+    this.heldTotal++;
+    this.#held.push(client);
+    return true;
+  }
+
+  leaveHeld(client: ClientConnection): void {
+    const index = this.#held.indexOf(client);
+    if (index >= 0) this.#held.splice(index, 1);
+  }
+
+  releaseHeld(): void {
+    for (const client of this.#held.splice(0)) client.dispatchHeld();
+  }
+
+  /** Lets one held request try whether somebody answers again, and gives up those that waited too long. */
+  sweepHeld(now: number): void {
+    for (const client of this.#held.filter(({ heldUntil }) => heldUntil <= now)) {
+      this.leaveHeld(client);
+      client.holdExpired();
+    }
+    if (this.#held.length > 0 && this.#choice.backends.length > 0) this.#held.shift()?.dispatchHeld();
+  }
+}

@@ -1,0 +1,209 @@
+import { Socket, type SocketConstructorOpts } from 'node:net';
+
+/** What a wire tells the one who uses it. */
+export interface WireUser {
+  /** `bytes` is valid during the call only, unless reading is paused before it returns. */
+  onBytes(bytes: Buffer, count: number): void;
+  onConnected(): void;
+  /** All that was written has been taken by the kernel. */
+  onWritable(): void;
+  /** The other side will send nothing more. */
+  onEnded(): void;
+  /** Once; nothing comes after it. */
+  onClosed(error: NodeJS.ErrnoException | undefined): void;
+}
+
+/** The parts of Node's stream handle that are used when they are there. Undocumented, so every use has a fallback. */
+interface StreamHandle {
+  writeBuffer?(request: WriteRequest, bytes: Buffer): number;
+}
+
+interface WriteRequest {
+  wire: Wire | undefined;
+  bytes: Buffer | undefined;
+  oncomplete: (status: number) => void;
+}
+
+interface StreamInternals {
+  readonly WriteWrap: new () => WriteRequest;
+  readonly streamBaseState: Int32Array;
+  readonly kLastWriteWasAsync: number;
+}
+
+const NOTHING = Buffer.alloc(0);
+const internals = directWriteInternals();
+let spare: WriteRequest | undefined;
+
+/**
+ * One TCP connection read into a buffer that is used again and written with as little ceremony as Node allows.
+ *
+ * A write that the kernel does not take at once leaves its bytes referenced: `write` then returns true, and they must not change before `onWritable`.
+ * Writes go straight to the socket's handle where this Node has the interface known here (they skip the stream machinery, a tenth of a
+ * request's cost), else through the socket.
+ */
+export class Wire {
+  readonly #socket: Socket;
+  readonly #user: WireUser;
+  #pendingWrites = 0;
+  #error: NodeJS.ErrnoException | undefined;
+  #nextBuffer: Buffer | undefined;
+  #isFenced = false;
+
+  private constructor(
+    user: WireUser,
+    makeSocket: (onread: { buffer: Buffer | (() => Buffer); callback: (count: number, buffer: Uint8Array) => boolean }) => Socket,
+    buffer: Buffer,
+  ) {
+    this.#user = user;
+    this.#nextBuffer = buffer;
+    this.#socket = makeSocket({
+      // Asked after each read: a buffer to change to, or nothing to go on with the one in use.
+      buffer: () => {
+        const next = this.#nextBuffer;
+        this.#nextBuffer = undefined;
+        return next as Buffer;
+      },
+      callback: (count, bytes) => {
+        this.#user.onBytes(bytes as Buffer, count);
+        return true;
+      },
+    });
+    this.#socket.on('end', () => this.#user.onEnded());
+    this.#socket.on('error', (error) => {
+      this.#error = error;
+    });
+    this.#socket.on('close', () => this.#user.onClosed(this.#error));
+  }
+
+  /** Takes over a connection that a paused server accepted. `net.Server` offers no buffer of ours for it, so its handle is wrapped again. */
+  static accepted(socket: Socket, user: WireUser, buffer: Buffer): Wire {
+    const holder = socket as unknown as { _handle: unknown };
+    const handle = holder._handle;
+    holder._handle = null;
+    socket.destroy();
+    const wire = new Wire(user, (onread) => new Socket({ handle, onread, allowHalfOpen: true } as unknown as SocketConstructorOpts), buffer);
+    wire.#socket.setNoDelay(true);
+    wire.#socket.resume();
+    return wire;
+  }
+
+  /** Connects; `onConnected` or `onClosed` follows. */
+  static connected(address: { readonly host: string; readonly port: number }, user: WireUser, buffer: Buffer): Wire {
+    const wire = new Wire(user, (onread) => new Socket({ onread, allowHalfOpen: true } as unknown as SocketConstructorOpts), buffer);
+    wire.#socket.once('connect', () => user.onConnected());
+    wire.#socket.connect({ host: address.host, port: address.port, noDelay: true });
+    return wire;
+  }
+
+  get remoteAddress(): string {
+    return this.#socket.remoteAddress ?? '';
+  }
+
+  get localPort(): number {
+    return this.#socket.localPort ?? 0;
+  }
+
+  get isPending(): boolean {
+    return this.#pendingWrites > 0;
+  }
+
+  /** Writes the bytes; true when they are still referenced until `onWritable`. */
+  write(bytes: Buffer): boolean {
+    const handle = (this.#socket as unknown as { _handle: StreamHandle | null })._handle;
+    if (handle === null || this.#socket.destroyed) return false;
+    if (internals === undefined || handle.writeBuffer === undefined || this.#socket.writableLength > 0) return this.#writeThroughStream(bytes);
+    const request = spare ?? new internals.WriteWrap();
+    spare = undefined;
+    const failure = handle.writeBuffer(request, bytes);
+    if (failure !== 0) {
+      spare = request;
+      this.destroy();
+      return false;
+    }
+    if (internals.streamBaseState[internals.kLastWriteWasAsync] === 0) {
+      spare = request;
+      return this.#pendingWrites > 0;
+    }
+    request.wire = this;
+    request.bytes = bytes;
+    request.oncomplete = directWriteDone;
+    this.#pendingWrites++;
+    return true;
+  }
+
+  writeText(text: string): boolean {
+    return this.write(Buffer.from(text, 'latin1'));
+  }
+
+  /** From the next read on another buffer is used, because what is in this one is still being written. */
+  changeBuffer(buffer: Buffer): void {
+    this.#nextBuffer = buffer;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#socket.destroyed) this.#socket.resume();
+  }
+
+  /** Sends what is queued, then says that nothing more comes. Reading goes on. */
+  end(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** Cuts the connection so that the other side sees an error and not an end. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
+  #writeThroughStream(bytes: Buffer): boolean {
+    this.#socket.write(bytes);
+    if (this.#socket.writableLength === 0) return false;
+    if (this.#isFenced) return true;
+    this.#isFenced = true;
+    this.#pendingWrites++;
+    // 'drain' does not fire below the high-water mark: the callback of an empty write comes after all bytes before it.
+    this.#socket.write(NOTHING, () => {
+      this.#isFenced = false;
+      this.#written();
+    });
+    return true;
+  }
+
+  #written(): void {
+    this.#pendingWrites--;
+    if (this.#pendingWrites === 0 && !this.#socket.destroyed) this.#user.onWritable();
+  }
+
+  static directWriteDone(wire: Wire, status: number): void {
+    if (status < 0) wire.destroy();
+    wire.#written();
+  }
+}
+
+function directWriteDone(this: WriteRequest, status: number): void {
+  const { wire } = this;
+  this.wire = undefined;
+  this.bytes = undefined;
+  if (wire !== undefined) Wire.directWriteDone(wire, status);
+}
+
+/** Node's own write request, if this version has the interface known here; else `undefined`, and the public stream is used. */
+function directWriteInternals(): StreamInternals | undefined {
+  if (process.env['HAVEN_GATEWAY_WRITES'] === 'stream') return undefined;
+  try {
+    const binding = (process as unknown as { binding(name: string): Partial<StreamInternals> }).binding('stream_wrap');
+    const { WriteWrap, streamBaseState, kLastWriteWasAsync } = binding;
+    if (typeof WriteWrap !== 'function' || streamBaseState === undefined || kLastWriteWasAsync === undefined) return undefined;
+    // Later versions of Node return the request instead of taking it; there the stream is used.
+    return 'kLastWriteErr' in binding ? undefined : { WriteWrap, streamBaseState, kLastWriteWasAsync };
+  } catch {
+    return undefined;
+  }
+}
