@@ -27,6 +27,8 @@ export interface Backend {
   readonly address: Address;
   readonly weight: number;
   readonly tier: Tier;
+  /** Asked of this backend instead of the route's check: an instance of another release answers to its own. */
+  readonly check?: Check;
   /** `draining`: no new requests; those in flight go on. */
   readonly state: 'active' | 'draining';
 }

@@ -1,7 +1,8 @@
 import type { Name } from '#base/name';
 import { type Instance, type InstanceStatus, instanceName } from '#model/instance';
 import type { Backend, Route } from '#model/route';
-import type { ServiceSpec } from '#model/spec';
+import type { Check, ServiceSpec } from '#model/spec';
+import { canonical } from './template.ts';
 
 /** What a route is made from. */
 export interface RouteParts {
@@ -22,16 +23,21 @@ export function routeOf({ app, service, spec, internalPort, instances }: RoutePa
     balance: 'round-robin',
     ...(spec.checks.ready === undefined ? {} : { check: spec.checks.ready }),
     backends: instances
-      .map(({ instance, status }) => backendOf(instance, status))
+      .map(({ instance, status }) => backendOf(instance, status, spec.checks.ready))
       .filter((backend) => backend !== undefined)
       .sort((a, b) => a.order - b.order || a.serial - b.serial)
       .map(({ order: _slot, serial: _serial, ...backend }) => backend),
   };
 }
 
-function backendOf(instance: Instance, status: InstanceStatus | undefined): (Backend & { readonly order: number; readonly serial: number }) | undefined {
+function backendOf(
+  instance: Instance,
+  status: InstanceStatus | undefined,
+  check: Check | undefined,
+): (Backend & { readonly order: number; readonly serial: number }) | undefined {
   // Intent `stop` is only given once no gateway sends it anything, so it leaves the route with that.
   if (instance.intent.kind === 'stop' || status?.phase !== 'running' || status.address === undefined) return undefined;
+  const own = instance.spec.checks.ready;
   return {
     order: instance.slot,
     serial: instance.serial,
@@ -41,6 +47,7 @@ function backendOf(instance: Instance, status: InstanceStatus | undefined): (Bac
     address: { host: status.address.host, port: status.address.port },
     weight: 1,
     tier: instance.tier,
+    ...(own === undefined || canonical(own) === canonical(check) ? {} : { check: own }),
     state: instance.intent.kind === 'drain' ? 'draining' : 'active',
   };
 }
