@@ -1,0 +1,104 @@
+import { PlatformError } from '#base/errors';
+import { parseLaw } from '#lab/laws';
+import type { Scenario } from '#lab/scenario';
+import { parseMicros, parsePolicyString } from '#policy/policy-string';
+import type { LabInput } from './register.ts';
+
+type Options = LabInput['options'];
+
+/** The text of an option, or the fallback. */
+export function textOption(options: Options, name: string, fallback: string): string {
+  const value = options[name];
+  return typeof value === 'string' ? value : fallback;
+}
+
+/** A whole number of at least `least`. INVALID names the flag. */
+export function countOption(options: Options, name: string, fallback: number, least = 1): number {
+  const value = options[name];
+  if (typeof value !== 'string') return fallback;
+  const count = Number(value.replaceAll('_', ''));
+  if (!Number.isSafeInteger(count) || count < least) {
+    throw new PlatformError('INVALID', `Cannot use --${name} ${value}, because it must be a whole number of at least ${least}`, { [name]: value });
+  }
+  return count;
+}
+
+/** `poisson?rate=0.8` as the law of gaps, or a law of gaps itself. */
+export function gapsOfArrivals(text: string): string {
+  const arrivals = parsePolicyString(text);
+  if (arrivals.name !== 'poisson') {
+    const rate = arrivals.options.get('rate');
+    if (rate === undefined) return parseLaw(text).name;
+    const others = [...arrivals.options].filter(([key]) => key !== 'rate').map(([key, value]) => `&${key}=${value}`);
+    return parseLaw(`${arrivals.name}?mean=${meanOfRate(rate)}${others.join('')}`).name;
+  }
+  const rate = arrivals.options.get('rate') ?? '';
+  if (arrivals.options.size !== 1 || rate === '')
+    throw new PlatformError('INVALID', `Cannot use --arrivals ${text}, because poisson needs exactly rate, such as poisson?rate=0.8`, { text });
+  return `exp?mean=${meanOfRate(rate)}`;
+}
+
+function meanOfRate(rate: string): string {
+  const value = Number(rate);
+  if (!(value > 0 && Number.isFinite(value)))
+    throw new PlatformError('INVALID', `Cannot use an arrival rate of "${rate}", because it must be a number above 0`, { rate });
+  return (1 / value).toPrecision(17).includes('e') ? (1 / value).toFixed(12) : (1 / value).toPrecision(17);
+}
+
+/** The scenario that the options of `simulate` describe. */
+export function scenarioOfOptions(options: Options): Scenario {
+  const jobs = countOption(options, 'jobs', 100_000);
+  const sizes = parseLaw(textOption(options, 'sizes', 'exp?mean=1')).name;
+  const closed = options['closed'];
+  const setup = options['setup'];
+  const patience = options['patience'];
+  const dispatch = options['dispatch'];
+  const failures = failuresOf(options['failures']);
+  const switchMode = textOption(options, 'switchMode', 'every-slice');
+  if (switchMode !== 'every-slice' && switchMode !== 'on-change')
+    throw new PlatformError('INVALID', `Cannot use --switch-mode ${switchMode}, because it must be every-slice or on-change`);
+  return {
+    policy: textOption(options, 'policy', 'fifo'),
+    classes: [{ tenant: 'all', weight: 1, priority: 0, gaps: gapsOfArrivals(textOption(options, 'arrivals', 'poisson?rate=0.8')), sizes }],
+    workers: countOption(options, 'servers', 1),
+    jobs,
+    warmup: countOption(options, 'warmup', Math.floor(jobs / 10), 0),
+    seed: countOption(options, 'seed', 1, 0),
+    switchCost: durationOf(options, 'switchCost'),
+    switchMode,
+    estimates: estimatesOf(textOption(options, 'estimates', 'exact')),
+    ...(typeof closed === 'string'
+      ? { closed: { customers: countOption(options, 'closed', 1), think: parseLaw(textOption(options, 'think', 'exp?mean=1')).name } }
+      : {}),
+    ...(typeof setup === 'string' ? { setup: parseLaw(setup).name } : {}),
+    ...(typeof patience === 'string' ? { patience: parseLaw(patience).name } : {}),
+    ...(typeof dispatch === 'string' ? { dispatch } : {}),
+    ...(options['capacity'] === undefined ? {} : { capacity: countOption(options, 'capacity', 1) }),
+    ...(failures === undefined ? {} : { failures }),
+  };
+}
+
+/** A duration in microseconds; 0 when the option is absent. */
+export function durationOf(options: Options, name: string): number {
+  const text = options[name];
+  if (typeof text !== 'string') return 0;
+  const micros = text === '0' ? 0 : parseMicros(text);
+  if (micros === undefined)
+    throw new PlatformError('INVALID', `Cannot read "${text}" as a duration, because it is not a number with a unit, such as 10us or 5ms`, { [name]: text });
+  return micros;
+}
+
+function estimatesOf(text: string): NonNullable<Scenario['estimates']> {
+  if (text === 'exact' || text === 'exp') return { model: text, sigma: 0 };
+  const sigma = /^lognormal:(\d+(?:\.\d+)?)$/.exec(text)?.[1];
+  if (sigma === undefined) throw new PlatformError('INVALID', `Cannot use --estimates ${text}, because it must be exact, exp or lognormal:SIGMA`);
+  return { model: 'lognormal', sigma: Number(sigma) };
+}
+
+function failuresOf(text: string | boolean | undefined): Scenario['failures'] {
+  if (typeof text !== 'string') return undefined;
+  const [up, down] = text.split(',');
+  if (up === undefined || down === undefined)
+    throw new PlatformError('INVALID', `Cannot use --failures ${text}, because it must be two laws joined by a comma: time up, time down`);
+  return { up: parseLaw(up).name, down: parseLaw(down).name, progress: 'lost' };
+}

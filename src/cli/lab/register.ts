@@ -1,0 +1,101 @@
+import type { Command } from 'commander';
+
+/** What an action of the lab gets from the command line. */
+export interface LabInput {
+  readonly args: readonly string[];
+  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+  readonly signal: AbortSignal;
+}
+
+/** Resolves to the exit code. */
+export type LabAction = (input: LabInput) => Promise<number>;
+
+interface LabCommand {
+  readonly usage: string;
+  readonly summary: string;
+  readonly options?: readonly (readonly [flags: string, description: string])[];
+  readonly example: string;
+  readonly load: () => Promise<{ readonly run: LabAction }>;
+}
+
+const WORKLOAD_OPTIONS = [
+  ['--arrivals <law>', 'poisson?rate=0.8, or gaps from a law: det?mean=1'],
+  ['--sizes <law>', 'service times: exp?mean=1, bpareto?low=1&high=1000&alpha=1.5, …; numbers are seconds'],
+  ['--servers <n>', 'workers'],
+  ['--jobs <n>', 'jobs in all'],
+  ['--warmup <n>', 'first jobs that are not measured'],
+] as const;
+
+const COMMANDS: readonly LabCommand[] = [
+  {
+    usage: 'simulate',
+    summary: 'one queue, one policy: the numbers theory can check',
+    options: [
+      ['--policy <policy>', 'queue policy, such as sjf or time-slice?quantum=100ms; ps, dps and las share exactly'],
+      ...WORKLOAD_OPTIONS,
+      ['--seed <n>', 'seed of all luck'],
+      ['--closed <customers>', 'a closed loop: this many customers that think'],
+      ['--think <law>', 'think time in a closed loop'],
+      ['--switch-cost <duration>', 'cost of giving a worker to a task'],
+      ['--switch-mode <mode>', 'every-slice or on-change'],
+      ['--setup <law>', 'cold start of an idle worker'],
+      ['--capacity <n>', 'most jobs in the system'],
+      ['--patience <law>', 'how long a job waits before it leaves'],
+      ['--dispatch <policy>', 'bind requests to replicas on arrival: round-robin, least-connections, p2c?choices=2, …'],
+      ['--estimates <model>', 'exact, exp, or lognormal:SIGMA'],
+      ['--failures <law,law>', 'time up and time down of each worker'],
+    ],
+    example: "haven lab simulate --policy sjf --arrivals 'poisson?rate=0.8' --sizes 'exp?mean=1' --jobs 1000000 --warmup 100000 --seed 1 --json",
+    load: () => import('./simulate.ts'),
+  },
+  {
+    usage: 'check <file>',
+    summary: 'compares the simulator with a table of exact values of queueing theory',
+    options: [
+      ['--jobs <n>', 'jobs of one run'],
+      ['--seeds <n>', 'runs per queue, fewer when the interval is narrow'],
+      ['--family <text>', 'only policies whose name contains this'],
+    ],
+    example: 'haven lab check queueing-reference.csv',
+    load: () => import('./check.ts'),
+  },
+  {
+    usage: 'textbook <file>',
+    summary: 'runs the cases of a textbook file and compares every number and Gantt chart',
+    example: 'haven lab textbook textbook.json',
+    load: () => import('./textbook.ts'),
+  },
+  {
+    usage: 'gantt',
+    summary: 'a handful of jobs as the textbook picture',
+    options: [
+      ['--jobs <list>', 'name:arrival:burst[:priority], joined by commas'],
+      ['--policies <list>', 'queue policies joined by commas; numbers are seconds'],
+    ],
+    example: "haven lab gantt --jobs P1:0:24,P2:0:3,P3:0:3 --policies 'fifo,sjf,time-slice?quantum=4s'",
+    load: () => import('./gantt.ts'),
+  },
+];
+
+/**
+ * Adds `lab` and its commands to a program. `finish` gets the exit code of the command that ran; without it the process's own exit code is
+ * set. `signal` aborts long runs, which then report what is done so far.
+ */
+export function registerLabCommands(program: Command, options: { readonly finish?: (code: number) => void; readonly signal?: AbortSignal } = {}): void {
+  const lab = program.command('lab').description('compare scheduling policies by experiment');
+  for (const definition of COMMANDS) {
+    const command = lab
+      .command(definition.usage)
+      .description(definition.summary)
+      .option('--json', 'print data as JSON')
+      .option('-q, --quiet', 'no progress')
+      .addHelpText('after', `\nExample:\n  ${definition.example}\n`);
+    for (const [flags, description] of definition.options ?? []) command.option(flags, description);
+    command.action(async () => {
+      const { run } = await definition.load();
+      const code = await run({ args: command.args, options: { ...program.opts(), ...command.opts() }, signal: options.signal ?? new AbortController().signal });
+      if (options.finish) options.finish(code);
+      else process.exitCode = code;
+    });
+  }
+}
