@@ -75,16 +75,16 @@ ${rows}</table></div>
 }
 
 /** Bars over time with the moments at which something was done. */
-function chart({ seconds: all, marks }: DemoReport, valueOf: (second: Second) => number, colour: string): string {
+function chart({ seconds: all, marks }: DemoReport, heightOf: (second: Second) => number, colour: string): string {
   const width = 1_100;
   const height = 180;
   const left = 40;
-  const highest = Math.max(1, ...all.map(valueOf));
+  const highest = Math.max(1, ...all.map(heightOf));
   const x = (second: number) => left + (second / Math.max(1, all.length)) * (width - left);
   const barWidth = Math.max(1, (width - left) / Math.max(1, all.length) - 0.5);
   const bars = all
     .map((second, index) => {
-      const barHeight = (valueOf(second) / highest) * (height - 30);
+      const barHeight = (heightOf(second) / highest) * (height - 30);
       return `<rect x="${x(index).toFixed(1)}" y="${(height - barHeight).toFixed(1)}" width="${barWidth.toFixed(1)}" height="${barHeight.toFixed(1)}" fill="${colour}"/>`;
     })
     .join('');

@@ -248,7 +248,7 @@ function isServingAttempt(stage: Stage, id: string, attempt: number): boolean {
 }
 
 /** Every service has all its instances serving, none of them on `without`. */
-export function isWhole(stage: Stage, without?: string): boolean {
+export function isWhole(stage: Pick<Stage, 'watch'>, without?: string): boolean {
   const serving = (service: string) => stage.watch.instances(service).filter(({ instance, isServing }) => isServing && instance.node !== without).length;
   return serving('web') >= WEB_COUNT && serving('api') >= API_COUNT;
 }
