@@ -49,7 +49,6 @@ export class ControlLoop {
   /** The wall at the start of the term; from then on only monotonic time passes. */
   readonly #startedAt: Moment;
   #alarm: { readonly at: Moment; readonly timer: Disposable } | undefined;
-  #passes = 0;
 
   constructor(world: World, { store, term, options }: { readonly store: Store; readonly term: Term; readonly options: ControlOptions }) {
     this.#world = world;
@@ -61,11 +60,6 @@ export class ControlLoop {
     const ring = (): void => this.#wakeup.ring();
     this.#mirror = new Mirror(world, localView(store), { prefix: '/', onChange: ring });
     this.#leases = new AgentLeases(world, store, { onChange: ring });
-  }
-
-  /** How often it looked: for the check that an idle cluster costs nothing. */
-  get passes(): number {
-    return this.#passes;
   }
 
   /** Until the term ends. Rejects with the reason of its end. */
@@ -88,7 +82,6 @@ export class ControlLoop {
   }
 
   async #pass(): Promise<void> {
-    this.#passes++;
     const snapshot = snapshotOf(this.#mirror.itemsByKey, this.#mirror.revision);
     this.#leases.track(new Map([...snapshot.agents].map(([node, item]) => [node, item.modRevision])));
     const now = this.#now();

@@ -47,7 +47,7 @@ export async function reconcileNodes(pass: Pass): Promise<void> {
   }
   for (const name of pass.memory.conditions.keys()) if (!pass.conditions.has(name)) pass.memory.conditions.delete(name);
   for (const { value: node } of pass.snapshot.nodes.values()) {
-    if (node.drain === undefined) continue;
+    if (node.drain === undefined || node.power === 'removed') continue;
     const left = instancesOn(pass.snapshot, node.name);
     // D3: an instance's key goes only when its agent said that nothing of it is left.
     if (left.length === 0) note(pass, `node/${node.name}`, { kind: 'drained', message: 'no instance is left' });

@@ -29,7 +29,8 @@ async function reconcileRoute(pass: Pass, state: ServiceState): Promise<void> {
   if (known !== undefined && JSON.stringify(known.value) === JSON.stringify(route)) return;
   const key = keyOf.route(app, service);
   const isWritten = await pass.writer.write({ compare: [unchanged(key, known?.modRevision ?? 0)], operations: [putJson(key, route)] });
-  if (isWritten) note(pass, `service/${app}/${service}`, { kind: 'routed', message: describe(known, route) });
+  const isTold = known !== undefined || route.backends.length > 0;
+  if (isWritten && isTold) note(pass, `service/${app}/${service}`, { kind: 'routed', message: describe(known, route) });
 }
 
 /** Of the release that is to run: after a failure the one before. */
