@@ -36,6 +36,8 @@ export class Backend implements BackendFacts, WeightedCandidate {
   trustedUntil = 0;
   /** A half-open probe is under way. */
   isProbed = false;
+  /** The parent was told that it is ejected or draining. */
+  wasReported = false;
 
   /** Tries and tunnels in flight, oldest first. */
   readonly busy = new IntrusiveList<UpstreamConnection>();

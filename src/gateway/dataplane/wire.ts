@@ -91,7 +91,8 @@ export class Wire {
   static connected(address: { readonly host: string; readonly port: number }, user: WireUser, buffer: Buffer): Wire {
     const wire = new Wire(user, (onread) => new Socket({ onread, allowHalfOpen: true } as unknown as SocketConstructorOpts), buffer);
     wire.#socket.once('connect', () => user.onConnected());
-    wire.#socket.connect({ host: address.host, port: address.port, noDelay: true });
+    wire.#socket.setNoDelay(true);
+    wire.#socket.connect({ host: address.host, port: address.port });
     return wire;
   }
 

@@ -1,0 +1,151 @@
+import { messageOf } from '#base/errors';
+import type { Backend, Route } from '#model/route';
+import type { Check } from '#model/spec';
+import type { Address, World } from '#world/world';
+import { backendKey } from './dataplane/backend.ts';
+import type { HealthUpdate } from './dataplane/dataplane.ts';
+
+/** Used for a route without a check: a connection that is accepted counts (H7). */
+const CONNECT_CHECK: Check = { probe: { kind: 'tcp' }, intervalMs: 2_000, timeoutMs: 1_000, rise: 2, fall: 3 };
+/** Pace while a backend is changing its state or was never checked. */
+const fastMs = 500;
+const jitter = 0.1;
+const mostBodyBytes = 64 * 1024;
+
+/** One backend's health by active checks. */
+export interface CheckedHealth extends HealthUpdate {
+  readonly attempt: number;
+  /** Raised at every change of `health`. */
+  readonly transitions: number;
+  readonly reason: string;
+}
+
+export type CheckResult = { readonly passed: true } | { readonly passed: false; readonly reachable: boolean; readonly reason: string };
+
+interface Checked {
+  readonly controller: AbortController;
+  readonly fingerprint: string;
+  health: CheckedHealth;
+}
+
+/** Asks every backend of every route how it is, on connections of its own (R-22). */
+export class HealthChecks implements Disposable {
+  readonly #world: World;
+  readonly #onChange: (changed: CheckedHealth) => void;
+  readonly #checkedByKey = new Map<string, Checked>();
+
+  constructor(world: World, onChange: (changed: CheckedHealth) => void) {
+    this.#world = world;
+    this.#onChange = onChange;
+  }
+
+  get all(): readonly CheckedHealth[] {
+    return [...this.#checkedByKey.values()].map(({ health }) => health);
+  }
+
+  get(key: string): CheckedHealth | undefined {
+    return this.#checkedByKey.get(key)?.health;
+  }
+
+  /** Checks exactly the backends of these routes from now on; what is known of those that stay is kept. */
+  configure(routes: readonly Route[]): void {
+    const wanted = new Set<string>();
+    for (const route of routes) {
+      const check = route.check ?? CONNECT_CHECK;
+      for (const backend of route.backends) {
+        const key = backendKey(backend);
+        wanted.add(key);
+        this.#ensure(key, backend, check);
+      }
+    }
+    for (const [key, { controller }] of this.#checkedByKey) {
+      if (wanted.has(key)) continue;
+      controller.abort();
+      this.#checkedByKey.delete(key);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { controller } of this.#checkedByKey.values()) controller.abort();
+    this.#checkedByKey.clear();
+  }
+
+  #ensure(key: string, backend: Backend, check: Check): void {
+    // A draining backend is not asked any more: it may refuse already, and nobody would use the answer.
+    const fingerprint = JSON.stringify([check, backend.address, backend.state]);
+    const known = this.#checkedByKey.get(key);
+    if (known?.fingerprint === fingerprint) return;
+    known?.controller.abort();
+    const controller = new AbortController();
+    const health = known?.health ?? { key, attempt: backend.attempt, health: 'unknown', reachable: true, transitions: 0, reason: 'not checked yet' };
+    const checked: Checked = { controller, fingerprint, health };
+    this.#checkedByKey.set(key, checked);
+    if (backend.state === 'draining') return;
+    this.#loop(checked, backend.address, check, controller.signal).catch((error: unknown) => {
+      if (!controller.signal.aborted) this.#world.log.write('error', 'health check ended', { backend: key, cause: messageOf(error) });
+    });
+  }
+
+  async #loop(checked: Checked, address: Address, check: Check, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#world;
+    // Backends that are known already are spread over the interval; a new one is waited for.
+    if (checked.health.health !== 'unknown') await clock.sleep(check.intervalMs * random.next(), signal);
+    let streak = 0;
+    while (!signal.aborted) {
+      const result = await checkOnce(this.#world, address, check, signal);
+      if (signal.aborted) return;
+      const agrees = result.passed === (checked.health.health === 'passing') && checked.health.health !== 'unknown';
+      streak = agrees ? 0 : streak + 1;
+      const needed = checked.health.health === 'unknown' ? 1 : result.passed ? check.rise : check.fall;
+      if (streak >= needed) {
+        streak = 0;
+        this.#change(checked, result);
+      }
+      const paceMs = streak > 0 ? Math.min(fastMs, check.intervalMs) : check.intervalMs;
+      await clock.sleep(paceMs * (1 + jitter * (2 * random.next() - 1)), signal);
+    }
+  }
+
+  #change(checked: Checked, result: CheckResult): void {
+    const { health } = checked;
+    checked.health = {
+      ...health,
+      health: result.passed ? 'passing' : 'failing',
+      reachable: result.passed || result.reachable,
+      transitions: health.transitions + 1,
+      reason: result.passed ? '' : result.reason,
+    };
+    this.#onChange(checked.health);
+  }
+}
+
+/** One check. Only 2xx passes; a redirect does not (H4). */
+export async function checkOnce(world: World, address: Address, check: Check, signal: AbortSignal): Promise<CheckResult> {
+  const { probe, timeoutMs } = check;
+  try {
+    if (probe.kind === 'tcp') {
+      await world.network.probe(address, { timeoutMs, signal });
+      return { passed: true };
+    }
+    const headers = { host: `${address.host}:${address.port}`, 'user-agent': 'haven-gateway' };
+    const answer = await world.network.request(address, { method: 'GET', path: probe.path, headers }, { timeoutMs, signal });
+    let read = 0;
+    for await (const part of answer.body) {
+      read += part.length;
+      if (read > mostBodyBytes) break;
+    }
+    const { status } = answer;
+    if (status >= 200 && status < 300) return { passed: true };
+    if (status >= 300 && status < 400) {
+      const target = (answer.headers['location'] ?? 'elsewhere').slice(0, 200);
+      return {
+        passed: false,
+        reachable: true,
+        reason: `the check "${probe.path}" was redirected (${status}) to ${target}; only 2xx passes, so check a path that answers itself`,
+      };
+    }
+    return { passed: false, reachable: true, reason: `the check "${probe.path}" was answered with ${status}` };
+  } catch (error) {
+    return { passed: false, reachable: false, reason: messageOf(error) };
+  }
+}

@@ -1,0 +1,36 @@
+import net from 'node:net';
+import { PlatformError } from '#base/errors';
+import type { Address } from '#world/world';
+
+/** A bound port that no process accepts on until a worker is given it. */
+export interface ListeningHandle {
+  close(): void;
+  getsockname(out: { address?: string; port?: number }): number;
+}
+
+type HandleMaker = (host: string, port: number, family: 4 | 6) => ListeningHandle | number;
+
+const addressInUse = -98;
+
+/**
+ * Binds a port without accepting on it. The parent keeps it, workers accept on it: while a worker is replaced, connections wait in the kernel and none is refused.
+ *
+ * `net.Server` would begin to accept in this process. Node's `cluster` module has the same need, and this is the function it uses.
+ * LOCKED if the port is in use; INVALID if the host is not an address of this machine.
+ */
+export function bindListener(address: Address): { readonly handle: ListeningHandle; readonly address: Address } {
+  const host = address.host === 'localhost' ? '127.0.0.1' : address.host;
+  const family = net.isIP(host);
+  if (family !== 4 && family !== 6)
+    throw new PlatformError('INVALID', `Cannot listen on "${address.host}", because it is not an IP address`, { host: address.host });
+  const make = (net as unknown as { _createServerHandle: HandleMaker })._createServerHandle;
+  const handle = make(host, address.port, family);
+  if (typeof handle === 'number') {
+    const code = handle === addressInUse ? 'LOCKED' : 'INVALID';
+    const why = handle === addressInUse ? 'another program listens there' : `the system refused it (${handle})`;
+    throw new PlatformError(code, `Cannot listen on ${host}:${address.port}, because ${why}`, { host, port: address.port, system: handle });
+  }
+  const bound: { port?: number } = {};
+  handle.getsockname(bound);
+  return { handle, address: { host, port: bound.port ?? address.port } };
+}

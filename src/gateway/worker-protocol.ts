@@ -1,0 +1,72 @@
+import type { InstanceId } from '#model/instance';
+import type { Route } from '#model/route';
+import type { HealthUpdate } from './dataplane/dataplane.ts';
+
+/** What the gateway's parent process tells a worker. `listen` comes with the listening handle. */
+export type ToWorker =
+  | { readonly kind: 'start'; readonly seed: readonly number[]; readonly accessLogPath: string | undefined }
+  | { readonly kind: 'snapshot'; readonly revision: number; readonly routes: readonly Route[]; readonly health: readonly HealthUpdate[] }
+  | { readonly kind: 'health'; readonly updates: readonly HealthUpdate[] }
+  | { readonly kind: 'listen'; readonly id: string; readonly internalPort: number | undefined }
+  | { readonly kind: 'unlisten'; readonly id: string }
+  | { readonly kind: 'sample'; readonly request: number }
+  | { readonly kind: 'drain' };
+
+/** What a worker tells its parent. */
+export type FromWorker =
+  | { readonly kind: 'applied'; readonly revision: number }
+  | { readonly kind: 'listening'; readonly id: string }
+  | { readonly kind: 'report'; readonly backends: readonly BackendObservation[] }
+  | { readonly kind: 'sample'; readonly request: number; readonly sample: WorkerSample };
+
+/** What only traffic can tell of a backend. Reported when it changes; `inFlight` of draining backends at once when it falls to 0. */
+export interface BackendObservation {
+  readonly key: string;
+  readonly ejected: boolean;
+  /** A sentence without a full stop; empty if not ejected. */
+  readonly reason: string;
+  readonly inFlight: number;
+}
+
+/** A worker's counters since it started. Histograms are sparse: bucket, count, bucket, count … */
+export interface WorkerSample {
+  readonly revision: number;
+  readonly clients: number;
+  readonly clientsAccepted: number;
+  readonly requests: number;
+  readonly refusals: Readonly<Record<string, number>>;
+  readonly accessLogDropped: number;
+  readonly memoryBytes: number;
+  readonly cpuMs: number;
+  readonly services: Readonly<Record<string, ServiceSample>>;
+  readonly backends: Readonly<Record<string, BackendSample>>;
+}
+
+export interface ServiceSample {
+  readonly tier: string;
+  readonly inFlight: number;
+  readonly held: number;
+  readonly heldTotal: number;
+  readonly clientAborts: number;
+  readonly budgetExhausted: number;
+  /** By hundreds of the status, from 0xx. */
+  readonly answersByClass: readonly number[];
+  readonly retries: Readonly<Record<string, number>>;
+  readonly durations: readonly number[];
+  readonly sumMs: number;
+}
+
+export interface BackendSample {
+  readonly id: InstanceId;
+  readonly name: string;
+  readonly service: string;
+  readonly inFlight: number;
+  readonly idle: number;
+  readonly answers: number;
+  readonly failures: number;
+  readonly ejections: number;
+  readonly connectionsOpened: number;
+  readonly connectionsReused: number;
+  readonly durations: readonly number[];
+  readonly sumMs: number;
+}

@@ -1,0 +1,85 @@
+import type { Backend } from './dataplane/backend.ts';
+import type { Dataplane } from './dataplane/dataplane.ts';
+import type { Histogram } from './dataplane/histogram.ts';
+import type { Service } from './dataplane/service.ts';
+import type { BackendObservation, BackendSample, ServiceSample, WorkerSample } from './worker-protocol.ts';
+
+/** The counters of a data plane as they are sent to the parent. */
+export function takeSample(dataplane: Dataplane): WorkerSample {
+  const { plane } = dataplane;
+  const usage = process.cpuUsage();
+  const services: Record<string, ServiceSample> = Object.create(null);
+  const backends: Record<string, BackendSample> = Object.create(null);
+  for (const service of dataplane.services.values()) {
+    services[service.key] = serviceSample(service);
+    for (const backend of service.backends) backends[backend.key] = backendSample(backend, service.key);
+  }
+  return {
+    revision: dataplane.revision,
+    clients: plane.clients.size,
+    clientsAccepted: plane.clientsAccepted,
+    requests: plane.requests,
+    refusals: Object.fromEntries(plane.refusals),
+    accessLogDropped: plane.accessLog?.dropped ?? 0,
+    memoryBytes: process.memoryUsage.rss(),
+    cpuMs: (usage.user + usage.system) / 1_000,
+    services,
+    backends,
+  };
+}
+
+/** What the parent should know of a backend at once. */
+export function observe(backend: Backend): BackendObservation {
+  return {
+    key: backend.key,
+    ejected: backend.suspicion === 'silent' || backend.ejection.ejectedUntil !== 0,
+    reason: reasonOf(backend),
+    inFlight: backend.busy.size,
+  };
+}
+
+function reasonOf(backend: Backend): string {
+  if (backend.suspicion === 'silent') return 'it stopped answering while its peers answer';
+  if (backend.ejection.ejectedUntil !== 0) return `${backend.ejection.consecutiveFailures} requests failed in a row`;
+  return '';
+}
+
+function serviceSample(service: Service): ServiceSample {
+  return {
+    tier: service.tier,
+    inFlight: service.inFlight,
+    held: service.heldCount,
+    heldTotal: service.heldTotal,
+    clientAborts: service.clientAborts,
+    budgetExhausted: service.budgetExhausted,
+    answersByClass: [...service.answersByClass],
+    retries: Object.fromEntries(service.retriesByReason),
+    durations: sparse(service.durations),
+    sumMs: service.durations.sumMs,
+  };
+}
+
+function backendSample(backend: Backend, service: string): BackendSample {
+  return {
+    id: backend.id,
+    name: backend.name,
+    service,
+    inFlight: backend.busy.size,
+    idle: backend.idle.length,
+    answers: backend.answers,
+    failures: backend.failures,
+    ejections: backend.ejections,
+    connectionsOpened: backend.connectionsOpened,
+    connectionsReused: backend.connectionsReused,
+    durations: sparse(backend.durations),
+    sumMs: backend.durations.sumMs,
+  };
+}
+
+function sparse(histogram: Histogram): number[] {
+  const pairs: number[] = [];
+  histogram.counts.forEach((count, bucket) => {
+    if (count > 0) pairs.push(bucket, count);
+  });
+  return pairs;
+}

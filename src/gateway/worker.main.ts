@@ -1,0 +1,4 @@
+import process from 'node:process';
+import { runWorker } from './worker.ts';
+
+runWorker(process);

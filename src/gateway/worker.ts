@@ -1,0 +1,103 @@
+import { messageOf } from '#base/errors';
+import { AccessLog } from './access-log.ts';
+import { every, soon } from './dataplane/clock.ts';
+import { Dataplane } from './dataplane/dataplane.ts';
+import type { FromWorker, ToWorker } from './worker-protocol.ts';
+import { observe, takeSample } from './worker-sample.ts';
+
+const accessFlushMs = 250;
+const reportMs = 1_000;
+const drainPollMs = 50;
+
+/** Serves what the parent tells it to until the parent is gone (R-18: an error nobody caught ends the worker, and the parent starts another). */
+export function runWorker(channel: NodeJS.Process): void {
+  let dataplane: Dataplane | undefined;
+  const send = (message: FromWorker) => {
+    if (channel.connected) channel.send?.(message);
+  };
+  channel.on('disconnect', () => channel.exit(0));
+  // The supervisor signals whole groups: this process ends when its parent has drained it.
+  channel.on('SIGTERM', () => undefined);
+  channel.on('SIGINT', () => undefined);
+  channel.on('message', (raw: unknown, handle: unknown) => {
+    const message = raw as ToWorker;
+    if (message.kind === 'start') {
+      dataplane = new Dataplane(Uint8Array.from(message.seed));
+      serveReports(dataplane, send);
+      if (message.accessLogPath !== undefined) startAccessLog(dataplane, message.accessLogPath);
+      return;
+    }
+    if (dataplane !== undefined) obey(dataplane, message, handle, send, () => channel.exit(0));
+  });
+}
+
+function obey(
+  dataplane: Dataplane,
+  message: Exclude<ToWorker, { kind: 'start' }>,
+  handle: unknown,
+  send: (message: FromWorker) => void,
+  exit: () => void,
+): void {
+  switch (message.kind) {
+    case 'snapshot':
+      dataplane.apply(message.revision, message.routes);
+      dataplane.setHealth(message.health);
+      send({ kind: 'applied', revision: message.revision });
+      dataplane.plane.onReport();
+      break;
+    case 'health':
+      dataplane.setHealth(message.updates);
+      break;
+    case 'listen':
+      dataplane.listen(message.id, handle, message.internalPort).then(
+        () => send({ kind: 'listening', id: message.id }),
+        (error: unknown) => {
+          process.stderr.write(`gateway worker cannot listen on ${message.id}: ${messageOf(error)}\n`);
+          exit();
+        },
+      );
+      break;
+    case 'unlisten':
+      dataplane.unlisten(message.id);
+      break;
+    case 'sample':
+      send({ kind: 'sample', request: message.request, sample: takeSample(dataplane) });
+      break;
+    case 'drain':
+      dataplane.drain();
+      every(drainPollMs, () => {
+        if (dataplane.plane.clients.size === 0) exit();
+      });
+      break;
+  }
+}
+
+/** Reports at once what changed, and every second what is in flight at draining backends. */
+function serveReports(dataplane: Dataplane, send: (message: FromWorker) => void): void {
+  let isDue = false;
+  const report = () => {
+    isDue = false;
+    send({
+      kind: 'report',
+      backends: [...dataplane.backends.values()].filter((backend) => backend.draining || backend.ejected || backend.wasReported).map(observed),
+    });
+  };
+  const observed = (backend: Parameters<typeof observe>[0]) => {
+    const observation = observe(backend);
+    // A backend that is well again is reported once more, to take back what was said.
+    backend.wasReported = backend.draining || observation.ejected;
+    return observation;
+  };
+  dataplane.plane.onReport = () => {
+    if (isDue) return;
+    isDue = true;
+    soon(report);
+  };
+  every(reportMs, () => dataplane.plane.onReport());
+}
+
+function startAccessLog(dataplane: Dataplane, path: string): void {
+  const log = new AccessLog(path);
+  dataplane.plane.accessLog = log;
+  every(accessFlushMs, () => log.flush());
+}

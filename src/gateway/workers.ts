@@ -1,0 +1,241 @@
+import { type ChildProcess, fork, type SendHandle } from 'node:child_process';
+import { backoffMs } from '#base/backoff';
+import type { Route } from '#model/route';
+import type { World } from '#world/world';
+import type { HealthUpdate } from './dataplane/dataplane.ts';
+import type { ListeningHandle } from './listeners.ts';
+import type { BackendObservation, FromWorker, ToWorker, WorkerSample } from './worker-protocol.ts';
+
+/** What every worker must have in force. */
+export interface Snapshot {
+  readonly revision: number;
+  readonly routes: readonly Route[];
+}
+
+const RESTART = { baseMs: 100, capMs: 5_000, jitter: 0.25 } as const;
+/** A worker that lived this long has not failed at starting. */
+const steadyMs = 10_000;
+/** A worker that answers nothing for this long is ended and replaced. */
+const hungMs = 10_000;
+const sampleTimeoutMs = 1_000;
+const seedBytes = 16;
+
+interface Listener {
+  readonly handle: ListeningHandle;
+  readonly internalPort: number | undefined;
+}
+
+interface Worker {
+  readonly number: number;
+  readonly child: ChildProcess;
+  readonly startedAt: number;
+  applied: number;
+  /** Listeners it accepts on. */
+  readonly listening: Set<string>;
+  lastHeardAt: number;
+  sample: WorkerSample | undefined;
+  observations: readonly BackendObservation[];
+}
+
+/**
+ * The worker processes of one gateway.
+ *
+ * W1: a worker gets the newest snapshot before its listeners, so it never serves an older one. W2: listeners belong to the parent and outlive every worker.
+ * W3: `appliedRevision` is in force in all that live; a worker that has ended serves nothing.
+ */
+export class Workers implements AsyncDisposable {
+  readonly #world: World;
+  readonly #options: WorkersOptions;
+  readonly #workers = new Map<number, Worker>();
+  readonly #listeners = new Map<string, Listener>();
+  readonly #samples = new Map<number, PromiseWithResolvers<void> & { left: number }>();
+  readonly #failures = new Map<number, number>();
+  /** Last counters of workers that ended. */
+  readonly ended: WorkerSample[] = [];
+  #snapshot: Snapshot | undefined;
+  #appliedRevision = 0;
+  #sampleRequest = 0;
+  #isStopping = false;
+  restarts = 0;
+
+  constructor(world: World, options: WorkersOptions) {
+    this.#world = world;
+    this.#options = options;
+  }
+
+  get appliedRevision(): number {
+    return this.#appliedRevision;
+  }
+
+  get pids(): readonly number[] {
+    return [...this.#workers.values()].map(({ child }) => child.pid ?? 0);
+  }
+
+  /** True once every worker serves every listener under the newest snapshot. */
+  get areReady(): boolean {
+    const { size } = this.#listeners;
+    return (
+      this.#workers.size === this.#options.count &&
+      [...this.#workers.values()].every((worker) => worker.applied === this.#snapshot?.revision && worker.listening.size === size)
+    );
+  }
+
+  get samples(): readonly WorkerSample[] {
+    return [...this.#workers.values()].flatMap(({ sample }) => sample ?? []);
+  }
+
+  /** What workers say of backends, one list per worker. */
+  get observations(): readonly (readonly BackendObservation[])[] {
+    return [...this.#workers.values()].map(({ observations }) => observations);
+  }
+
+  /** Puts a snapshot in force everywhere; `onApplied` follows when every worker has it. */
+  publish(snapshot: Snapshot): void {
+    this.#snapshot = snapshot;
+    if (this.#workers.size === 0) for (let number = 1; number <= this.#options.count; number++) this.#start(number);
+    else for (const worker of this.#workers.values()) this.#send(worker, { kind: 'snapshot', ...snapshot, health: this.#options.health() });
+  }
+
+  setHealth(updates: readonly HealthUpdate[]): void {
+    for (const worker of this.#workers.values()) this.#send(worker, { kind: 'health', updates });
+  }
+
+  addListener(id: string, handle: ListeningHandle, internalPort: number | undefined): void {
+    this.#listeners.set(id, { handle, internalPort });
+    for (const worker of this.#workers.values()) this.#send(worker, { kind: 'listen', id, internalPort }, handle);
+  }
+
+  removeListener(id: string): void {
+    const listener = this.#listeners.get(id);
+    if (listener === undefined) return;
+    this.#listeners.delete(id);
+    for (const worker of this.#workers.values()) {
+      worker.listening.delete(id);
+      this.#send(worker, { kind: 'unlisten', id });
+    }
+    listener.handle.close();
+  }
+
+  /** Asks every worker for its counters; resolves when all have answered or after a second. Ends a worker that has been silent for too long. */
+  async refreshSamples(signal: AbortSignal): Promise<void> {
+    const now = this.#world.clock.now();
+    const request = ++this.#sampleRequest;
+    const pending = { ...Promise.withResolvers<void>(), left: this.#workers.size };
+    if (pending.left === 0) return;
+    this.#samples.set(request, pending);
+    for (const worker of this.#workers.values()) {
+      if (now - worker.lastHeardAt > hungMs) worker.child.kill('SIGKILL');
+      this.#send(worker, { kind: 'sample', request });
+    }
+    using _timeout = this.#world.clock.after(sampleTimeoutMs, pending.resolve);
+    const stop = () => pending.resolve();
+    signal.addEventListener('abort', stop, { once: true });
+    await pending.promise;
+    signal.removeEventListener('abort', stop);
+    this.#samples.delete(request);
+  }
+
+  /** Lets requests in flight end, for at most `drainMs`, then ends the workers. */
+  async stop(drainMs: number): Promise<void> {
+    this.#isStopping = true;
+    const exits = [...this.#workers.values()].map((worker) => exited(worker.child));
+    for (const worker of this.#workers.values()) this.#send(worker, { kind: 'drain' });
+    for (const { handle } of this.#listeners.values()) handle.close();
+    this.#listeners.clear();
+    const kill = () => {
+      for (const worker of this.#workers.values()) worker.child.kill('SIGKILL');
+    };
+    using _deadline = this.#world.clock.after(drainMs, kill);
+    await Promise.all(exits);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop(0);
+  }
+
+  #start(number: number): void {
+    if (this.#isStopping || this.#snapshot === undefined) return;
+    const { clock, random } = this.#world;
+    const child = fork(workerEntry, [], { execPath: process.execPath, execArgv: [], serialization: 'json', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const now = clock.now();
+    const worker: Worker = { number, child, startedAt: now, applied: 0, listening: new Set(), lastHeardAt: now, sample: undefined, observations: [] };
+    this.#workers.set(number, worker);
+    child.on('message', (message) => this.#hear(worker, message as FromWorker));
+    child.on('error', (error) => this.#world.log.write('error', 'gateway worker failed', { worker: number, cause: error.message }));
+    child.once('exit', (code, signal) => this.#ended(worker, code, signal));
+    this.#send(worker, { kind: 'start', seed: [...random.bytes(seedBytes)], accessLogPath: this.#options.accessLogPath(number) });
+    // W1.
+    this.#send(worker, { kind: 'snapshot', ...this.#snapshot, health: this.#options.health() });
+    for (const [id, { handle, internalPort }] of this.#listeners) this.#send(worker, { kind: 'listen', id, internalPort }, handle);
+  }
+
+  #ended(worker: Worker, code: number | null, signal: string | null): void {
+    if (this.#workers.get(worker.number) !== worker) return;
+    this.#workers.delete(worker.number);
+    if (worker.sample !== undefined) this.ended.push(worker.sample);
+    if (this.#isStopping) return;
+    const { clock, random, log } = this.#world;
+    const failures = clock.now() - worker.startedAt > steadyMs ? 0 : (this.#failures.get(worker.number) ?? 0);
+    this.#failures.set(worker.number, failures + 1);
+    this.restarts++;
+    log.write('error', 'gateway worker ended and is started again', { worker: worker.number, code: code ?? undefined, signal: signal ?? undefined, failures });
+    if (failures === 0) this.#start(worker.number);
+    else clock.after(backoffMs(RESTART, failures - 1, random.next()), () => this.#start(worker.number));
+    this.#recount();
+  }
+
+  #hear(worker: Worker, message: FromWorker): void {
+    worker.lastHeardAt = this.#world.clock.now();
+    switch (message.kind) {
+      case 'applied':
+        worker.applied = message.revision;
+        this.#recount();
+        break;
+      case 'listening':
+        worker.listening.add(message.id);
+        this.#options.onChange();
+        break;
+      case 'report':
+        worker.observations = message.backends;
+        this.#options.onChange();
+        break;
+      case 'sample': {
+        worker.sample = message.sample;
+        const pending = this.#samples.get(message.request);
+        if (pending !== undefined && --pending.left === 0) pending.resolve();
+        break;
+      }
+    }
+  }
+
+  #recount(): void {
+    // W3.
+    const workers = [...this.#workers.values()].filter(({ applied }) => applied > 0);
+    if (workers.length > 0) this.#appliedRevision = Math.min(...workers.map(({ applied }) => applied));
+    this.#options.onChange();
+  }
+
+  #send(worker: Worker, message: ToWorker, handle?: ListeningHandle): void {
+    if (!worker.child.connected) return;
+    // An error here means that the worker is ending; its exit is heard of and it is started again.
+    worker.child.send(message, handle as unknown as SendHandle, () => undefined);
+  }
+}
+
+export interface WorkersOptions {
+  readonly count: number;
+  readonly health: () => readonly HealthUpdate[];
+  readonly accessLogPath: (worker: number) => string | undefined;
+  /** Something a status may say has changed: the applied revision, an ejection, requests in flight, readiness. */
+  readonly onChange: () => void;
+}
+
+/** Beside this file, with the same ending: `.ts` as written, `.js` as built. */
+const workerEntry = import.meta.filename.replace(/workers\.([jt]s)$/, 'worker.main.$1');
+
+async function exited(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const done = Promise.withResolvers<void>();
+  child.once('exit', () => done.resolve());
+  await done.promise;
+}
