@@ -18,6 +18,7 @@ import { PortBook } from './port-book.ts';
 import { Registration } from './registration.ts';
 import { ReleaseStore } from './release-store.ts';
 import { RUNTIMES } from './runtimes/runtimes.ts';
+import { SecretCache } from './secret-cache.ts';
 import type { ArtifactSource, SecretSource, Unpack } from './sources.ts';
 import { StatusWriter } from './status-writer.ts';
 
@@ -89,6 +90,7 @@ class Agent {
   readonly #logs: LogKeeper;
   readonly #ports: PortBook;
   readonly #releases: ReleaseStore;
+  readonly #secrets: SecretCache;
   readonly #keeperParts: KeeperParts;
   readonly #statuses: StatusWriter;
   readonly #mirror: Mirror<Instance>;
@@ -110,6 +112,7 @@ class Agent {
     this.#logs = new LogKeeper(world, { folders: this.#folders, limitBytes: options.logLimitBytes ?? DEFAULT_LOG_LIMIT_BYTES });
     this.#ports = new PortBook(world, { host: node.host, ...options.ports });
     this.#releases = new ReleaseStore(world, { folders: this.#folders, artifacts: parts.artifacts, unpack: parts.unpack, path: options.path });
+    this.#secrets = new SecretCache(parts.secrets);
     this.#statuses = new StatusWriter(world, parts.view);
     this.#mirror = new Mirror<Instance>(world, parts.view, { prefix: PREFIX.instances, onChange: () => this.#changed.ring() });
     const shared = { folders: this.#folders, releases: this.#releases };
@@ -118,7 +121,7 @@ class Agent {
       runtimes: { process: RUNTIMES.process(world, shared) },
       ports: this.#ports,
       logs: this.#logs,
-      secrets: parts.secrets,
+      secrets: this.#secrets,
       host: node.host,
       path: options.path,
       bootId: node.bootId,
@@ -245,6 +248,7 @@ class Agent {
     if (this.#signal.aborted) return;
     this.#keepersById.delete(keeper.id);
     this.#statuses.delete(keeper.id);
+    this.#secrets.forget(keeper.id);
   }
 
   /** Waits for the keepers at the end; fails when one of them does. */

@@ -412,7 +412,8 @@ export class InstanceKeeper {
 
   async #wait({ until }: Extract<Action, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
     const { clock } = this.#world;
-    using _timer = until === undefined ? undefined : clock.after(until - clock.now(), () => this.#wakeup.ring());
+    // At least a millisecond: a clock that runs at a rate of its own may be short of `until` by less than it can count.
+    using _timer = until === undefined ? undefined : clock.after(Math.max(1, until - clock.now()), () => this.#wakeup.ring());
     await this.#wakeup.wait(signal);
   }
 
@@ -434,7 +435,9 @@ export class InstanceKeeper {
 
   async #save(): Promise<void> {
     this.#isSaved = true;
-    const { phase, since, attempt } = this.#makeStatus();
+    // The status to come has the same `since` as the record.
+    this.#status = this.#makeStatus();
+    const { phase, since, attempt } = this.#status;
     const record: InstanceRecord = { version: 1, instance: this.#last, state: this.#state, phase: { name: phase, since, attempt } };
     try {
       await saveInstanceRecord(this.#world, this.#parts.folders, record);

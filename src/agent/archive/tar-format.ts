@@ -133,6 +133,7 @@ function numberAt(bytes: Uint8Array, { at, length }: { readonly at: number; read
   // GNU: the top bit says that the rest is the number itself, big-endian.
   if (((field[0] ?? 0) & 0x80) !== 0) return field.subarray(1).reduce((value, byte) => value * 256 + byte, (field[0] ?? 0) & 0x7f);
   const text = textAt(field, { at: 0, length }).trim();
-  if (!/^[0-7]*$/.test(text)) throw new PlatformError('INVALID', 'Cannot read the archive, because a number in a header is not one');
+  if (!/^[0-7]*$/.test(text))
+    throw new PlatformError('INVALID', 'Cannot read the archive, because it is not a tar archive or is damaged: a number in a header is not one');
   return Number.parseInt(text === '' ? '0' : text, 8);
 }
