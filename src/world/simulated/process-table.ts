@@ -16,8 +16,15 @@ interface Member {
   readonly abort: AbortController;
 }
 
+/** What a look at a host from outside tells of one group of processes. */
+export interface RunningProgram {
+  readonly identity: ProcessIdentity;
+  readonly spec: ProcessSpec;
+}
+
 interface Group {
   readonly identity: ProcessIdentity;
+  readonly spec: ProcessSpec;
   readonly startedAtMs: number;
   readonly members: Map<number, Member>;
   /** Told in the life of whoever waits. */
@@ -59,6 +66,11 @@ export class ProcessTable {
     };
   }
 
+  /** Groups of which any process lives, by age: for a test that looks from outside. */
+  get running(): readonly RunningProgram[] {
+    return [...this.#groups.values()].map(({ identity, spec }) => ({ identity, spec }));
+  }
+
   /** For tests of pid reuse: the next process gets this pid, or the first free one after it. */
   setNextPid(pid: number): void {
     this.#nextPid = pid;
@@ -70,7 +82,7 @@ export class ProcessTable {
     const pid = this.#freePid();
     const token = [...this.#parts.generator.bytes(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
     const identity = { pid, startTicks: Math.floor(this.#parts.nowMs() * ticksPerMs), bootId: this.#parts.bootId, token };
-    const group: Group = { identity, startedAtMs: this.#parts.nowMs(), members: new Map(), waiting: new Set() };
+    const group: Group = { identity, spec, startedAtMs: this.#parts.nowMs(), members: new Map(), waiting: new Set() };
     this.#groups.set(pid, group);
     this.#run({ group, pid, program, spec, args: spec.args });
     return group;

@@ -2,7 +2,7 @@ import { assert } from '#base/assert';
 import type { LogFields, ProcessSpec, World } from '../world.ts';
 import { Generator } from './generator.ts';
 import { Life } from './life.ts';
-import { ProcessTable } from './process-table.ts';
+import { ProcessTable, type RunningProgram } from './process-table.ts';
 import type { Program } from './program.ts';
 import type { Scheduler } from './scheduler.ts';
 import { SimulatedClock } from './simulated-clock.ts';
@@ -69,6 +69,11 @@ export class SimulatedHost implements NetworkHost {
   get world(): World {
     assert(this.#now, `host ${this.name} is down`);
     return this.#now.world;
+  }
+
+  /** What runs here now, for a test that looks from outside. */
+  get running(): readonly RunningProgram[] {
+    return this.#now?.processes.running ?? [];
   }
 
   /** For tests of pid reuse. */
