@@ -154,6 +154,29 @@ test('an update replaces every instance, and a release that fails is reverted wi
   deepEqual(release.outcome.cause.output, ['Error: boom']);
 });
 
+test('R12: with the scope of the app one failing service takes all of them back', async () => {
+  const cluster = new Cluster(5);
+  cluster.control('control-1');
+  await writePool(cluster.view, name('worker'), 2);
+  for (const node of ['worker-1', 'worker-2']) cluster.agent(node, (instance) => instance.release === 2 && instance.service === 'web');
+  cluster.gateway('gateway-1');
+  const app = (command: string) => {
+    const changes = { count: 1, run: { kind: 'process' as const, command: [command] as const } };
+    return { ...scriptedApp(name('shop'), [scriptedService(name('web'), changes), scriptedService(name('api'), changes)]), revertScope: 'app' as const };
+  };
+  await writeRelease(cluster.view, app('old'), 1);
+  await cluster.run(30_000);
+  await writeRelease(cluster.view, app('new'), 2);
+  await cluster.run(60_000);
+  equal((await cluster.one<App>(keyOf.app(name('shop'))))?.release, 1);
+  equal((await cluster.one<Release>(keyOf.release(name('shop'), 2)))?.outcome.kind, 'reverted');
+  deepEqual(
+    new Set((await cluster.all<Instance>(PREFIX.instances)).map((each) => `${each.service} ${each.spec.run.command[0]} ${each.intent.kind}`)),
+    new Set(['api old run', 'web old run']),
+  );
+  deepEqual(new Set((await cluster.all<ServiceState>(PREFIX.services)).map((each) => JSON.stringify(each.rollout))), new Set(['{"phase":"idle","release":1}']));
+});
+
 test('N3, N8: a node whose agent is silent is lost when its lease ends, and its instances run elsewhere', async () => {
   const cluster = await settled();
   cluster.end('worker-2');
@@ -269,6 +292,26 @@ test('W1: even a leader that believes in its term changes nothing once another h
   equal((await store.get('/nodes/a'))?.value, '2');
 });
 
+test('C1: no plan is made on a look older than the last own write', async () => {
+  let refused = 0;
+  const cluster = await settled(1, ({ store, simulation }) => {
+    const { clock } = simulation.host('control-1').world;
+    const late = lagging(store, () => clock.sleep(400));
+    return {
+      ...late,
+      async transact(transaction, options) {
+        const result = await late.transact(transaction, options);
+        if (!result.succeeded) refused++;
+        return result;
+      },
+    };
+  });
+  await writeRelease(cluster.view, WEB, 1, { counts: { web: 6 } });
+  await cluster.run(20_000);
+  equal((await cluster.all<Instance>(PREFIX.instances)).length, 7);
+  equal(refused, 0);
+});
+
 test('the same seed makes the same history, key by key', async () => {
   const first = await history(11);
   deepEqual(await history(11), first);
@@ -323,6 +366,22 @@ function watched(store: Store, onAccepted: (keys: string[]) => void): Store {
       ),
     ),
   );
+}
+
+/** The store, its watches hearing of everything late. */
+function lagging(store: Store, pause: () => Promise<void>): Store {
+  return {
+    ...observed(store),
+    watch(range, options) {
+      const batches = store.watch(range, options);
+      return (async function* () {
+        for await (const batch of batches) {
+          await pause();
+          yield batch;
+        }
+      })();
+    },
+  };
 }
 
 function observed(store: Store, onAsked?: (transaction: Transaction) => void, onAccepted?: (transaction: Transaction) => void): Store {

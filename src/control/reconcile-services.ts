@@ -101,7 +101,7 @@ function capped(pass: Pass, planned: readonly PlannedService[]): readonly Planne
   if (!isOverDeletionCap(plans, instances)) return planned;
   const message = `control wanted to take more than half of all ${instances} instances out of service though no user asked for it, and held back`;
   note(pass, 'cluster', { level: 'error', kind: 'deletion-cap', message });
-  return planned.map((each) => ({ ...each, plan: { ...each.plan, actions: each.plan.actions.filter((action) => !isUnasked(action)) } }));
+  return planned.filter(({ plan }) => !plan.actions.some(isUnasked));
 }
 
 /** One transaction: the instances that change, the service's state, and the verdict on the release if there is one. */

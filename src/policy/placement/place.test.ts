@@ -74,7 +74,7 @@ test('equal reasons are told once and an empty cluster is a reason too', () => {
         [name('w-1'), 'is down'],
       ]),
     ),
-    'w-1 is down; w-2, w-10 is lost',
+    'w-1: is down; w-2, w-10: is lost',
   );
   equal(explainRefusal(new Map()), 'the cluster has no nodes');
 });

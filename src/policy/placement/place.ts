@@ -35,7 +35,7 @@ export function explainRefusal(reasons: ReadonlyMap<Name, string>): string {
   for (const [node, reason] of [...reasons].sort(([a], [b]) => compareNames(a, b))) {
     nodesByReason.set(reason, [...(nodesByReason.get(reason) ?? []), node]);
   }
-  return [...nodesByReason].map(([reason, nodes]) => `${shortened(nodes)} ${reason}`).join('; ');
+  return [...nodesByReason].map(([reason, nodes]) => `${shortened(nodes)}: ${reason}`).join('; ');
 }
 
 function bestOf(request: PlacementRequest, feasible: readonly PlacementNode[]): { readonly node: Name; readonly score: number } | undefined {

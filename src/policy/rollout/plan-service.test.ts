@@ -113,7 +113,7 @@ test('R5: a wish that no node can ever fulfil fails at once with the reasons', (
   ok(service.state.rollout.phase === 'failed');
   deepEqual(service.state.rollout.cause, {
     code: 'not-placed',
-    message: 'web.1 finds no node: worker-1, worker-2, worker-3 needs 99 cores, has 4 cores in all',
+    message: 'web.1 finds no node: worker-1, worker-2, worker-3: needs 99 cores, has 4 cores in all',
   });
 });
 
