@@ -303,6 +303,15 @@ export interface DeployView {
   readonly warnings: readonly string[];
 }
 
+/** The answer to scale, switch, restart and remove. */
+export interface ChangeView {
+  readonly app: string;
+  /** False: it was so already. */
+  readonly changed: boolean;
+  /** Of the app object. */
+  readonly revision: number;
+}
+
 /** POST /v1/apps/APP/rollback */
 export interface RollbackRequest {
   /** The release to repeat; default: the last stable one that differs from what is wanted now. */
@@ -380,14 +389,16 @@ export interface WhyReason {
   readonly next?: string;
 }
 
-/** One line of GET /v1/apps/APP/logs. A `notice` tells of an instance that came, went, or cannot be read. */
+/** One line of GET /v1/apps/APP/logs. A `notice` tells of an instance that came, went, or cannot be read now. */
 export type LogLine =
   | {
       readonly kind: 'line';
+      /** `web.2` */
       readonly instance: string;
       readonly id: string;
       readonly node: string;
-      readonly stream: 'stdout' | 'stderr';
+      /** Which start of the instance wrote it, from 1. */
+      readonly attempt: number;
       readonly text: string;
     }
   | { readonly kind: 'notice'; readonly instance: string; readonly id: string; readonly node: string; readonly text: string }
@@ -396,13 +407,15 @@ export type LogLine =
 /** POST /v1/instances/ID/exec */
 export interface ExecRequest {
   readonly command: readonly string[];
+  /** By default 10 minutes, at most an hour. */
+  readonly timeoutMs?: number;
 }
 
-/** One line of its answer; `exit` is the last. No code: a signal ended the command. */
+/** One line of its answer: standard output and error together; `exit` is the last. No `code`: a signal ended the command. */
 export type ExecLine =
-  | { readonly kind: 'output'; readonly stream: 'stdout' | 'stderr'; readonly text: string }
+  | { readonly kind: 'output'; readonly text: string }
   | { readonly kind: 'heartbeat' }
-  | { readonly kind: 'exit'; readonly code: number | undefined };
+  | { readonly kind: 'exit'; readonly code?: number; readonly signal?: string; readonly reason?: string };
 
 // Secrets and files
 
@@ -416,8 +429,8 @@ export interface SecretRequest {
   readonly value: string;
 }
 
-/** GET /v1/instances/ID/secrets, for the instance's node only. */
-export interface InstanceSecretsView {
+/** GET /v1/secret-values?app=APP&names=A,B: for a node, and only what an instance of the app on it is given. */
+export interface SecretValuesView {
   readonly values: Readonly<Record<string, string>>;
 }
 

@@ -1,0 +1,94 @@
+import type { App, Release, ServiceState } from '#model/app';
+import type { Instance, InstanceStatus } from '#model/instance';
+import { LEADER_KEY, PREFIX } from '#model/keys';
+import type { AgentStatus, Node, Pool } from '#model/node';
+import type { GatewayStatus, Route } from '#model/route';
+import type { KeyValue, Revision, Store } from '#store/store';
+import type { LeaderRecord } from '../leadership.ts';
+
+/** An object of the store with its key and revision. */
+export interface Stored<Value> {
+  readonly key: string;
+  readonly value: Value;
+  readonly modRevision: number;
+  readonly createRevision: number;
+}
+
+/** Everything the API shows, as it was at one revision. Events and secrets are read where they are wanted. */
+export interface ClusterState {
+  readonly revision: number;
+  readonly leader: Stored<LeaderRecord> | undefined;
+  readonly apps: readonly Stored<App>[];
+  readonly releases: readonly Stored<Release>[];
+  readonly services: readonly Stored<ServiceState>[];
+  readonly instances: readonly Stored<Instance>[];
+  readonly statusesById: ReadonlyMap<string, InstanceStatus>;
+  readonly routes: readonly Stored<Route>[];
+  readonly gateways: readonly Stored<GatewayStatus>[];
+  readonly pools: readonly Stored<Pool>[];
+  readonly nodes: readonly Stored<Node>[];
+  readonly agentsByNode: ReadonlyMap<string, AgentStatus>;
+  /** Nodes whose agent missed a renewal of its lease. */
+  readonly lateNodes: ReadonlySet<string>;
+}
+
+/** An agent renews every third of its lease; past this share one renewal was missed (N3). */
+const LATE_SHARE = 0.5;
+
+/** Reads the whole state at one revision. */
+export async function readState(store: Store): Promise<ClusterState> {
+  const { revision } = await store.status();
+  const read = <Value>(prefix: string) => readPrefix<Value>(store, prefix, revision);
+  const [leader, apps, releases, services, instances, statuses, routes, gateways, pools, nodes, agents] = await Promise.all([
+    store.get(LEADER_KEY, { revision }),
+    read<App>(PREFIX.apps),
+    read<Release>(PREFIX.releases),
+    read<ServiceState>(PREFIX.services),
+    read<Instance>(PREFIX.instances),
+    read<InstanceStatus>(PREFIX.statuses),
+    read<Route>(PREFIX.routes),
+    read<GatewayStatus>(PREFIX.gateways),
+    read<Pool>(PREFIX.pools),
+    read<Node>(PREFIX.nodes),
+    store.list({ prefix: PREFIX.agents }, { revision }),
+  ]);
+  return {
+    revision,
+    leader: leader && stored(leader),
+    apps,
+    releases,
+    services,
+    instances,
+    statusesById: new Map(statuses.map(({ value }) => [value.id, value])),
+    routes,
+    gateways,
+    pools,
+    nodes,
+    agentsByNode: new Map(agents.items.map((item) => stored<AgentStatus>(item).value).map((agent) => [agent.node, agent])),
+    lateNodes: await lateNodes(store, agents.items),
+  };
+}
+
+/** The objects below a prefix, in key order, now or at a revision. */
+export async function readPrefix<Value>(store: Pick<Store, 'list'>, prefix: string, revision?: Revision): Promise<readonly Stored<Value>[]> {
+  const { items } = await store.list({ prefix }, revision === undefined ? {} : { revision });
+  return items.map((item) => stored<Value>(item));
+}
+
+/** One object, or `undefined`. */
+export async function readOne<Value>(store: Pick<Store, 'get'>, key: string): Promise<Stored<Value> | undefined> {
+  const item = await store.get(key);
+  return item && stored<Value>(item);
+}
+
+async function lateNodes(store: Store, agents: readonly KeyValue[]): Promise<ReadonlySet<string>> {
+  const late = agents.map(async ({ key, lease }) => {
+    const status = lease === undefined ? undefined : await store.leaseStatus(lease);
+    return status && status.remainingMs < status.durationMs * (1 - LATE_SHARE) ? [key.slice(PREFIX.agents.length)] : [];
+  });
+  return new Set((await Promise.all(late)).flat());
+}
+
+function stored<Value>({ key, value, modRevision, createRevision }: KeyValue): Stored<Value> {
+  return { key, value: JSON.parse(value) as Value, modRevision, createRevision };
+}
