@@ -3,8 +3,8 @@ import type { Disk } from '#world/world';
 import { KeyedLock } from '../keyed-lock.ts';
 
 const copyBytes = 256 * 1024;
-/** A writer that outruns the copy is not caught up with for ever: what it writes meanwhile is dropped. */
-const maxCopyRounds = 8;
+/** Share of the limit that is left for what is written while the tail is copied. A writer faster than that is not caught up with: the rest is dropped. */
+const chaseShare = 1 / 8;
 
 /** What a reader got: the bytes at `from`, which is later than asked if older bytes are gone. */
 export interface LogChunk {
@@ -98,21 +98,21 @@ export class LogFile {
   async #rotate(limitBytes: number): Promise<void> {
     const fresh = `${this.path}.1.new`;
     await using file = await this.#disk.open(this.path, 'write');
+    const tailBytes = Math.ceil(limitBytes * (1 - chaseShare));
+    const skipped = this.#sizeBytes - tailBytes;
     let size = this.#sizeBytes;
-    let copied = size - limitBytes;
-    const skipped = copied;
+    let copied = skipped;
     {
       await using kept = await this.#disk.open(fresh, 'create');
       await kept.truncate(0);
-      for (let round = 0; round < maxCopyRounds && copied < size; round++) {
-        while (copied < size) {
-          const bytes = await file.read(copied, Math.min(copyBytes, size - copied));
-          if (bytes.length === 0) break;
-          await kept.write(copied - skipped, bytes);
-          copied += bytes.length;
-        }
-        size = (await file.stat()).sizeBytes;
+      while (copied < size) {
+        const bytes = await file.read(copied, Math.min(copyBytes, size - copied));
+        if (bytes.length === 0) break;
+        await kept.write(copied - skipped, bytes);
+        copied += bytes.length;
+        if (copied === size) size = Math.min(skipped + limitBytes, (await file.stat()).sizeBytes);
       }
+      size = (await file.stat()).sizeBytes;
     }
     await file.truncate(0);
     await this.#disk.rename(fresh, this.#keptPath);
