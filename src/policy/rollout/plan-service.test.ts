@@ -166,6 +166,41 @@ test('R2: two at a time still leave as many as must serve', () => {
   deepEqual(service.state.rollout, { phase: 'idle', release: 2 });
 });
 
+test('R7: a canary comes on top of all old instances, which stay until it is healthy', () => {
+  const service = stable({ update: { canary: 2, maxSurge: 1 } });
+  service.deploy('good');
+  run(service, 2_000);
+  deepEqual(
+    shape(service).map((each) => each.slice(0, 4)),
+    ['1 r1', '1 r2', '2 r1', '2 r2', '3 r1'],
+  );
+  run(service, 60_000);
+  deepEqual(new Set([...service.instances.values()].map((each) => each.release)), new Set([2]));
+  deepEqual(service.state.rollout, { phase: 'idle', release: 2 });
+});
+
+test('R7: a canary that fails has taken nothing away', () => {
+  const service = stable({ update: { canary: 1 } });
+  service.deploy('crashes');
+  run(service, 60_000);
+  deepEqual([...service.instances.values()].map((each) => each.serial).sort(), [1, 2, 3]);
+  equal(phase(service), 'failed');
+});
+
+test('R11: a release command stops the deploy with nothing changed', () => {
+  const service = stable();
+  service.deploy('good');
+  const release = service.releases.get(2);
+  ok(release !== undefined);
+  service.releases.set(2, { ...release, spec: { ...release.spec, releaseCommand: { command: ['migrate'], timeoutMs: 1 } } });
+  run(service, 5_000);
+  deepEqual(
+    [...service.instances.values()].map((each) => `${each.serial} r${each.release}`),
+    ['1 r1', '2 r1', '3 r1'],
+  );
+  ok(service.state.rollout.phase === 'failed' && service.state.rollout.cause.code === 'release-command');
+});
+
 test('N3: instances of a lost node are replaced at once, and the lost ones go when the others are ready', () => {
   const service = stable();
   fail(service, 'worker-2', { power: false });
@@ -206,7 +241,7 @@ test('D2: at the deadline of a drain what is left is stopped, kill time included
   node.drainDeadline = later(service.now, 30_000);
   run(service, 10_000);
   equal(shape(service).length, 1);
-  ok(service.state.pending.some((reason) => reason.includes('worker-1 is draining')));
+  ok(service.state.pending.some((reason) => reason.includes('worker-1: is draining')));
   run(service, 20_000);
   deepEqual(shape(service), []);
 });
@@ -308,6 +343,8 @@ const anyUpdate: fc.Arbitrary<Partial<UpdateSpec>> = fc.constantFrom(
   { maxSurge: 0, maxUnavailable: 1 },
   { maxSurge: 2, maxUnavailable: 1, maxParallel: 2 },
   { maxSurge: 1, maxUnavailable: 0, autoRevert: false },
+  { maxSurge: 1, maxUnavailable: 0, canary: 2 },
+  { maxSurge: 0, maxUnavailable: 1, canary: 1 },
 );
 
 test('law: whatever happens, R2 and S1 hold, instances stay bounded, and a good deploy in a healed cluster converges (R8)', () => {

@@ -7,7 +7,7 @@ import type { RolloutAction } from './action.ts';
 import { failureOf, noProgress } from './failure.ts';
 import { currentOf, type Member, membersOf, type TemplateBySlot, type Wanted } from './member.ts';
 import { PlanDraft } from './plan-draft.ts';
-import { planReplacing } from './replacing.ts';
+import { type Pace, planReplacing } from './replacing.ts';
 import { forgetHealthy, isGivenUp, rescheduleAt, rescheduled } from './rescheduling.ts';
 import type { InstanceFacts, ServiceSnapshot } from './service-snapshot.ts';
 import { planStopping } from './stopping.ts';
@@ -87,6 +87,9 @@ function revertTarget(release: Release, releases: readonly Release[], template: 
   return target === undefined || before === undefined || after === undefined || isSameTemplate(before, after) ? undefined : target.number;
 }
 
+// R11 allows no deploy past a release command that was not run. Failing at once changes nothing, which leaving it out would.
+const NO_RELEASE_COMMAND: FailureCause = { code: 'release-command', message: 'this version cannot run a release command; remove "release" from the config' };
+
 interface Presence {
   readonly release: Release;
   readonly template: Template;
@@ -97,6 +100,9 @@ function planPresence(snapshot: ServiceSnapshot, { release, template, state }: P
   const { app, service } = snapshot;
   const { rollout } = state;
   const { spec } = template;
+  if (rollout.phase === 'rolling' && release.spec.releaseCommand !== undefined) {
+    return failed(snapshot, { release, rollout, cause: NO_RELEASE_COMMAND, state }, draft.now);
+  }
   const count = app.counts[service] ?? spec.count;
   const isHeld = rollout.phase === 'failed' && rollout.revertTo === undefined;
   const templateFor: TemplateBySlot = isHeld ? heldTemplates(snapshot, rollout.release) : () => template;
@@ -137,8 +143,9 @@ function planPresence(snapshot: ServiceSnapshot, { release, template, state }: P
   return finished(draft, { ...next, rollout: { phase: 'idle', release: rollout.release } });
 }
 
-function paceOf({ update }: ServiceSpec): { readonly maxParallel: number; readonly maxSurge: number; readonly maxUnavailable: number } {
-  return { maxParallel: Math.max(1, update.maxParallel), maxSurge: update.maxSurge, maxUnavailable: update.maxUnavailable };
+function paceOf({ update }: ServiceSpec): Pick<Pace, 'maxParallel' | 'maxSurge' | 'maxUnavailable' | 'canary'> {
+  const { maxParallel, maxSurge, maxUnavailable, canary } = update;
+  return { maxParallel: Math.max(1, maxParallel), maxSurge, maxUnavailable, canary };
 }
 
 /**

@@ -14,6 +14,8 @@ export interface Pace {
   readonly maxParallel: number;
   readonly maxSurge: number;
   readonly maxUnavailable: number;
+  /** R7: new instances that come on top and must be healthy before the first old one goes; 0 = none. */
+  readonly canary: number;
   readonly isRolling: boolean;
   readonly templateFor: TemplateBySlot;
   readonly tiers: TierRequest;
@@ -145,6 +147,8 @@ class Serving {
   #total: number;
   /** Slots on their way from an old instance to a new one that is not healthy yet. */
   #inTransit: number;
+  /** R7: canaries are out and not all healthy yet. */
+  readonly #isCanaryPhase: boolean;
 
   constructor(members: readonly Member[], pace: Pace, draft: PlanDraft) {
     const staying = members.filter((member) => !draft.isLeaving(member.facts.instance.id));
@@ -158,6 +162,14 @@ class Serving {
       const current = currentOf(members, slot);
       return current === undefined ? !members.some((member) => member.slot === slot && isLive(member)) : !current.isHealthy;
     }).length;
+    const healthy = members.filter((member) => member.outgoing === undefined && member.isHealthy).length;
+    this.#isCanaryPhase = pace.isRolling && healthy < Math.min(pace.canary, pace.count);
+  }
+
+  // R7: canaries come on top of all old instances, all at once.
+  get #mayStart(): { readonly parallel: number; readonly surge: number } {
+    const { maxParallel, maxSurge, canary } = this.#pace;
+    return this.#isCanaryPhase ? { parallel: canary, surge: canary } : { parallel: maxParallel, surge: maxSurge };
   }
 
   added(): void {
@@ -170,7 +182,8 @@ class Serving {
     const isEviction = replaced.every((member) => member.outgoing === 'node-draining');
     // Another slot that is not healthy holds up an update, which may be the reason, but never a drain.
     if (isEviction) return this.#total < this.#pace.count + Math.max(1, this.#pace.maxSurge);
-    return this.#inTransit < this.#pace.maxParallel && this.#total < this.#pace.count + this.#pace.maxSurge;
+    const { parallel, surge } = this.#mayStart;
+    return this.#inTransit < parallel && this.#total < this.#pace.count + surge;
   }
 
   drainIfAllowed(member: Member): void {
@@ -192,6 +205,7 @@ class Serving {
     // N7: a lost instance may come back, and is kept until another does its work.
     if (outgoing === 'node-lost' && member.facts.host.kind === 'lost') return current?.isReady === true && this.#leavesEnough(member);
     if (member.isBroken) return true;
+    if (outgoing === 'old-release' && this.#isCanaryPhase) return this.#hasCompanion(member) && this.#leavesEnough(member);
     // A2: a scale-down waits for the end of a rollout, unless it takes what the rollout takes anyway.
     if (outgoing === 'excess') return !(this.#pace.isRolling && this.#isOfTarget(member)) && this.#leavesEnough(member);
     if (outgoing === 'duplicate') return this.#leavesEnough(member);
