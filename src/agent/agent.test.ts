@@ -4,13 +4,14 @@ import { test } from 'node:test';
 import { PlatformError } from '#base/errors';
 import type { Instance, InstanceId, InstanceStatus } from '#model/instance';
 import { keyOf } from '#model/keys';
-import { drain } from '#world/node/drain';
 import type { Program } from '#world/simulated/program';
 import { Simulation } from '#world/simulated/simulation';
 import type { RunningProcess } from '#world/world';
 import { runAgent } from './agent.ts';
 import { EXAMPLE_NODE, exampleInstance, stopping } from './testing/example-instance.ts';
 import { TestCluster } from './testing/test-cluster.ts';
+
+const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const AGENT = 'agent';
 const HOST = 'machine';

@@ -15,7 +15,7 @@ export interface LogChunk {
 /**
  * The output of one attempt: the file its process appends to, and in `PATH.1` what was there before the last rotation.
  *
- * Invariants: F1 a position counts every byte ever written since this object was made and never changes its meaning: rotation raises `#base`, the position of the file's
+ * Invariants: F1 a position counts the bytes since this object was made, without those dropped unseen, and never changes its meaning: rotation raises `#base`, the position of the file's
  * first byte. F2 readable are the positions from `oldest` to `end`, without a gap but the one `dropped` tells. F3 rotation and reading never overlap.
  */
 export class LogFile {

@@ -11,8 +11,6 @@ import { type LogLine, LogSlot } from './log-slot.ts';
 const steadyPollMs = 1_000;
 /** However fast one writes, the disk is not asked more often. */
 const fastestPollMs = 20;
-/** A new attempt's rate is not known yet. */
-const firstPollMs = 100;
 const followPollMs = 200;
 /** Output of a slot that has no instance on this node any more is kept this long. */
 const keepRetiredMs = 24 * 3_600_000;
@@ -58,8 +56,8 @@ export class LogKeeper {
   /** The last lines of one attempt, oldest first. */
   async lastLines(instance: SlotOf & Pick<Instance, 'serial'>, options: { readonly attempt: number; readonly count: number }): Promise<string[]> {
     const slot = await this.#slot(this.#folders.logsOf(instance));
-    const lines = await slot.tail(options.count, instance.serial);
-    return lines.filter((line) => line.attempt === options.attempt).map((line) => line.text);
+    const lines = await slot.tail(options.count, instance.serial, options.attempt);
+    return lines.map((line) => line.text);
   }
 
   /** The last `count` lines of the target, oldest first. NOT_FOUND is not an error: no output yet. */
@@ -88,6 +86,7 @@ export class LogKeeper {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#world;
     let polledAt = clock.now();
+    let pollMs = fastestPollMs;
     while (!signal.aborted) {
       try {
         const live = [...this.#slotsByFolder.values()].filter((slot) => slot.hasLiveFiles);
@@ -99,8 +98,8 @@ export class LogKeeper {
         for (const slot of live) fullestShare = Math.max(fullestShare, (await slot.poll()) / this.#limitBytes);
         const elapsedMs = Math.max(1, clock.now() - polledAt);
         polledAt = clock.now();
-        // At the rate seen, a quarter of the limit is written until the next look.
-        const pollMs = this.#isFresh ? firstPollMs : Math.max(fastestPollMs, Math.min(steadyPollMs, elapsedMs / (4 * fullestShare)));
+        // At the rate seen, a quarter of the limit is written until the next look; a new attempt's rate is not known yet, so it slows down step by step.
+        pollMs = this.#isFresh ? fastestPollMs : Math.max(fastestPollMs, Math.min(steadyPollMs, 2 * pollMs, elapsedMs / (4 * fullestShare)));
         this.#isFresh = false;
         await clock.sleep(pollMs, signal);
       } catch (error) {

@@ -76,10 +76,11 @@ export class LogSlot {
     return added;
   }
 
-  /** The last lines, oldest first; of one instance if `serial` is given. */
-  async tail(count: number, serial?: number): Promise<LogLine[]> {
+  /** The last lines, oldest first; of one instance if `serial` is given, and of one attempt of it if `attempt` is too. */
+  async tail(count: number, serial?: number, attempt?: number): Promise<LogLine[]> {
     const lines: LogLine[] = [];
-    for (const file of this.#of(serial).reverse()) {
+    const files = this.#of(serial).filter((file) => attempt === undefined || file.attempt === attempt);
+    for (const file of files.reverse()) {
       if (lines.length >= count) break;
       lines.unshift(...(await tailOf(file, count - lines.length)));
     }
