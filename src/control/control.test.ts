@@ -220,6 +220,22 @@ test('a pool that shrinks drains its highest node first, and the node goes when 
   equal(await cluster.one<Node>(keyOf.node(name('worker-2'))), undefined);
 });
 
+test('a lost node that its pool gives up is removed with what was on it', async () => {
+  const cluster = await settled();
+  cluster.end('worker-2');
+  await cluster.run(30_000);
+  await writePool(cluster.view, name('worker'), 1);
+  await cluster.run(5_000);
+  deepEqual(
+    (await cluster.all<Node>(PREFIX.nodes)).map((node) => node.name),
+    ['worker-1'],
+  );
+  deepEqual(
+    (await cluster.instances()).map((each) => each.split(' ')[2]),
+    ['worker-1', 'worker-1', 'worker-1'],
+  );
+});
+
 test('rm leaves no key of the app', async () => {
   const cluster = await settled();
   const app = await cluster.one<App>(keyOf.app(name('shop')));

@@ -1,13 +1,13 @@
 import type { Name } from '#base/name';
 import { keyOf } from '#model/keys';
 import type { Mirrored } from '#model/mirror';
-import { later } from '#model/moment';
+import { later, type Moment } from '#model/moment';
 import type { Node, Pool } from '#model/node';
 import { deleteKey, putJson, unchanged } from './leader-writer.ts';
 import { note, type Pass } from './pass.ts';
 
 /** Why a node that its pool gives up is cordoned; a pool that grows again recognises its own by it. */
-export const SHRINK_REASON = 'its pool shrinks';
+const SHRINK_REASON = 'its pool shrinks';
 
 /** Pool → nodes POOL-1 … POOL-n. A pool that shrinks drains its highest nodes, switches them off when empty, and deletes them when their agent is gone. */
 export async function reconcilePools(pass: Pass): Promise<void> {
@@ -74,11 +74,16 @@ function taken(node: Node): Node {
 /** Drain, then off, then gone: `undefined`. */
 function givenUp(pass: Pass, node: Node): Node | undefined {
   if (node.power === 'removed') return pass.snapshot.agents.has(node.name) ? node : undefined;
-  const isEmpty = ![...pass.snapshot.instancesOf.values()].some((instances) => instances.some(({ value }) => value.node === node.name));
-  if (isEmpty && node.cordon !== undefined) return { ...node, power: 'removed' };
-  if (node.drain !== undefined) return node;
+  if (node.drain !== undefined) return isDone(pass, node, node.drain.deadline) ? { ...node, power: 'removed' } : node;
   const deadline = later(pass.now, pass.options.shrinkDrainMs);
   return { ...node, cordon: { since: pass.now, reason: SHRINK_REASON }, drain: { since: pass.now, deadline } };
+}
+
+/** Empty, or nobody there to empty it, or out of time (D2): once it is switched off, nothing of its instances can be left. */
+function isDone(pass: Pass, node: Node, deadline: Moment): boolean {
+  const condition = pass.conditions.get(node.name);
+  if (condition === 'lost' || condition === 'down' || deadline <= pass.now) return true;
+  return ![...pass.snapshot.instancesOf.values()].some((instances) => instances.some(({ value }) => value.node === node.name));
 }
 
 async function removePool(pass: Pass, { key, value, modRevision }: Mirrored<Pool>): Promise<void> {

@@ -372,7 +372,7 @@ test('law: whatever happens, R2 and S1 hold, instances stay bounded, and a good 
         if (mode === 'active-standby') equal(members.filter((each) => each.tier === 'primary').length, 1);
       },
     ),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 });
 

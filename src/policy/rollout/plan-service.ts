@@ -61,7 +61,11 @@ function planAbsence(snapshot: ServiceSnapshot, draft: PlanDraft): ServicePlan {
     const reason = snapshot.app.removing ? `app ${instance.app} is removed` : `release ${snapshot.app.release} has no service ${instance.service}`;
     draft.add({ kind: 'drain', id: instance.id, reason, byUser: true });
   }
-  for (const { instance } of snapshot.instances) draft.wait(`${instanceName(instance)} is being stopped`);
+  for (const { instance, host } of snapshot.instances) {
+    draft.wait(
+      `${instanceName(instance)} is being stopped on ${instance.node}${host.kind === 'lost' ? ', which is lost: it counts as stopped when the node returns or is removed' : ''}`,
+    );
+  }
   if (snapshot.instances.length === 0) draft.add({ kind: 'forget' });
   return finished(draft, { ...snapshot.state, pending: draft.pending });
 }
