@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, PlatformError } from '#base/errors';
-import type { RunningProcess, World } from '#world/world';
+import type { Address, RunningProcess, World } from '#world/world';
 import { addressesOf, type Home, pathsOf } from './home.ts';
 import { endAll } from './supervisor/end-all.ts';
 import { forgetIdentity, readIdentity, writeIdentity } from './supervisor/keeper.ts';
@@ -46,13 +46,20 @@ export async function stopHaven(world: World, home: Home): Promise<boolean> {
   const supervisor = await findSupervisor(world, home);
   if (supervisor) {
     await supervisor.signal('SIGTERM');
-    await Promise.race([supervisor.exited, world.clock.sleep(STOPPED_WITHIN_MS)]);
+    await endedWithin(world, supervisor, STOPPED_WITHIN_MS);
     await supervisor.signal('SIGKILL');
   }
   // What a supervisor that was killed, or did not get to the end in time, has left.
   await endAll(world, home);
   await forgetIdentity(world, pathsOf(home).supervisor);
   return supervisor !== undefined;
+}
+
+/** Resolves when the process has ended or the time is up. */
+async function endedWithin(world: World, process: RunningProcess, limitMs: number): Promise<void> {
+  const timeUp = Promise.withResolvers<void>();
+  using _limit = world.clock.after(limitMs, timeUp.resolve);
+  await Promise.race([process.exited, timeUp.promise]);
 }
 
 /** Says that one is running and how to reach it. */
@@ -70,8 +77,7 @@ async function apiReady(world: World, home: Home, signal: AbortSignal): Promise<
   const deadline = world.clock.now() + READY_WITHIN_MS;
   while (true) {
     try {
-      const { status } = await world.network.request(api, { method: 'GET', path: '/healthz' }, { timeoutMs: PROBE_TIMEOUT_MS, signal });
-      if (status === 200) return;
+      if (await answersHealthz(world, api, signal)) return;
     } catch (error) {
       signal.throwIfAborted();
       if (world.clock.now() > deadline) {
@@ -85,6 +91,13 @@ async function apiReady(world: World, home: Home, signal: AbortSignal): Promise<
     }
     await world.clock.sleep(POLL_MS, signal);
   }
+}
+
+/** One question; an error means nobody listens. */
+export async function answersHealthz(world: World, api: Address, signal: AbortSignal): Promise<boolean> {
+  const { status, body } = await world.network.request(api, { method: 'GET', path: '/healthz' }, { timeoutMs: PROBE_TIMEOUT_MS, signal });
+  for await (const _chunk of body);
+  return status === 200;
 }
 
 /** LOCKED, with what to do, if something already listens at one of the cluster's addresses. */

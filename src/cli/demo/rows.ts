@@ -3,6 +3,7 @@ import { LEASE_MS } from '#agent/registration';
 import { assert } from '#base/assert';
 import type { RunningProcess } from '#world/world';
 import { addressesOf, pathsOf } from '../home.ts';
+import { answersHealthz } from '../lifecycle.ts';
 import { readIdentity } from '../supervisor/keeper.ts';
 import type { SeenInstance } from './cluster-watch.ts';
 import { nothingFailed, type Observation, onlySentPostsFailed, type Row, type Stage, within } from './row.ts';
@@ -218,11 +219,7 @@ async function loseControl(stage: Stage): Promise<Observation> {
   }
   const backAt = world.clock.now();
   const { api } = addressesOf(home);
-  const answers = () =>
-    world.network.request(api, { method: 'GET', path: '/healthz' }, { timeoutMs: 500, signal }).then(
-      ({ status }) => status === 200,
-      () => false,
-    );
+  const answers = () => answersHealthz(world, api, signal).catch(() => false);
   while (!(await answers())) await world.clock.sleep(20, signal);
   const recoverMs = CONTROL_AWAY_MS + world.clock.now() - backAt;
   // Whatever control would wrongly make of its absence shows within a lease.

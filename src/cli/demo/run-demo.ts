@@ -103,7 +103,9 @@ async function startLoad(cluster: DemoCluster, load: { readonly meter: Meter; re
     connections: CONNECTIONS,
     signal: load.signal,
     nextRequest: (index) => shopRequest(index, run),
-    onResult: (outcome) => load.meter.record(outcome),
+    onResult: ({ method, status = 0, latencyMs, failure, proxyStatus }) => {
+      load.meter.record({ method, status, latencyMs, reason: proxyStatus ?? (status === 0 ? (failure ?? '') : '') });
+    },
   });
 }
 

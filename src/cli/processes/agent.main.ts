@@ -12,7 +12,7 @@ import { addressesOf, homeOf, instancePortsOf, pathsOf } from '../home.ts';
 import { VERSION } from '../version.ts';
 import { readNodeFile } from './node-file.ts';
 import { remoteArtifacts, remoteSecrets } from './remote-sources.ts';
-import { stopSignal } from './stop-signal.ts';
+import { runProgram } from './run-program.ts';
 
 const LOOPBACK = '127.0.0.1';
 
@@ -31,27 +31,28 @@ const [file, token, apiToken, cgroups, bootId] = await Promise.all([
 assert(file, `the folder of node ${name} says what it is`);
 const api = { address: addressesOf(home).api, token: token.trim() };
 
-await runAgent({
-  world,
-  view: new RemoteView(world, api),
-  node: {
-    node: name,
-    host: LOOPBACK,
-    pid: process.pid,
-    bootId: bootId.trim(),
-    capacity: file.resources,
-    limits: cgroups.kind === 'none' ? 'none' : `cgroup-${cgroups.kind}`,
-    version: VERSION,
-  },
-  directory,
-  artifacts: remoteArtifacts(world, api),
-  unpack: unpackArchive,
-  secrets: remoteSecrets(world, api),
-  options: {
-    ports: instancePortsOf(home, file.index),
-    path: env['PATH'] ?? '',
-    api: { address: { host: LOOPBACK, port: 0 }, token: apiToken.trim() },
-  },
-  signal: stopSignal(),
-});
-process.exit(0);
+await runProgram((signal) =>
+  runAgent({
+    world,
+    view: new RemoteView(world, api),
+    node: {
+      node: name,
+      host: LOOPBACK,
+      pid: process.pid,
+      bootId: bootId.trim(),
+      capacity: file.resources,
+      limits: cgroups.kind === 'none' ? 'none' : `cgroup-${cgroups.kind}`,
+      version: VERSION,
+    },
+    directory,
+    artifacts: remoteArtifacts(world, api),
+    unpack: unpackArchive,
+    secrets: remoteSecrets(world, api),
+    options: {
+      ports: instancePortsOf(home, file.index),
+      path: env['PATH'] ?? '',
+      api: { address: { host: LOOPBACK, port: 0 }, token: apiToken.trim() },
+    },
+    signal,
+  }),
+);

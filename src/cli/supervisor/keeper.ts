@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Backoff, backoffMs } from '#base/backoff';
 import { messageOf } from '#base/errors';
-import { isAbort } from '#base/signal';
+import { isAbort, unlessAborted } from '#base/signal';
 import { readRecord, writeRecord } from '#world/files';
 import type { ProcessIdentity, ProcessSpec, RunningProcess, World } from '#world/world';
 
@@ -40,8 +40,8 @@ export class Keeper {
       try {
         while (await this.#isHeld()) await clock.sleep(HOLD_POLL_MS, signal);
         this.#process = (await this.#adopt()) ?? (await this.#start());
-        const exit = await this.#process.exited;
-        log.write(signal.aborted ? 'debug' : 'warn', `${this.name} ended`, { code: exit.code, signal: exit.signal });
+        const exit = await unlessAborted(this.#process.exited, signal);
+        log.write('warn', `${this.name} ended`, { code: exit.code, signal: exit.signal });
       } catch (error) {
         if (isAbort(error, signal)) return;
         log.write('error', `cannot keep ${this.name} running`, { cause: messageOf(error) });

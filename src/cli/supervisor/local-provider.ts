@@ -49,7 +49,8 @@ export class LocalProvider {
       const wanted = new Set(nodes.map((node) => node.name));
       await Promise.all([...this.#agentsByNode.keys()].filter((name) => !wanted.has(name)).map((name) => this.#shutDown(name)));
     }
-    await following;
+    for (const { stop } of this.#agentsByNode.values()) stop.abort();
+    await Promise.all([following, ...[...this.#agentsByNode.values()].map(({ done }) => done)]);
   }
 
   /** The control plane may be away when the supervisor starts: agents it kept before are kept again at once. */

@@ -1,0 +1,28 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { argv, env } from 'node:process';
+import { parseName } from '#base/name';
+import { RemoteView } from '#control/remote-view';
+import { runGateway } from '#gateway/gateway';
+import { nodeWorld } from '#world/node/node-world';
+import { addressesOf, homeOf, pathsOf } from '../home.ts';
+import { runProgram } from './run-program.ts';
+
+const name = parseName(argv[2] ?? '', 'a gateway');
+const home = homeOf(env);
+const { api, gateway, gatewayAdmin } = addressesOf(home);
+const directory = pathsOf(home).gateway(name);
+const world = nodeWorld({ logLevel: 'info', logName: name });
+const token = (await readFile(join(directory, 'token'), 'utf8')).trim();
+
+await runProgram((signal) =>
+  runGateway({
+    world,
+    view: new RemoteView(world, { address: api, token }),
+    name,
+    directory,
+    address: gateway,
+    adminAddress: gatewayAdmin,
+    signal,
+  }),
+);
