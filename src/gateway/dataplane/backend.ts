@@ -32,7 +32,7 @@ export class Backend implements BackendFacts, WeightedCandidate {
   ejection: EjectionState = HEALTHY;
   /** Silent among answering peers: asked at once, and out until it answers. */
   suspicion: 'none' | 'asked' | 'silent' = 'none';
-  /** Before it a suspect that has answered is not suspected again, unless it has answered requests since. */
+  /** Before it a suspect that has answered is not suspected again. */
   trustedUntil = 0;
   /** A half-open probe is under way. */
   isProbed = false;

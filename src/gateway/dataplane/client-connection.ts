@@ -51,7 +51,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   #tries = 0;
   #tried: Backend[] | undefined;
   #wasSent = false;
-  #wasEverSent = false;
+  #sentTries = 0;
   #isHeld = false;
   #isReading = false;
   #partial: Buffer | undefined;
@@ -325,10 +325,6 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   }
 
   #hold(service: Service, now: number): void {
-    if (this.#tried !== undefined && this.#wasEverSent) {
-      this.answerSelf({ status: 502, error: 'connection_terminated', details: 'every usable backend failed' });
-      return;
-    }
     if (this.heldUntil === 0) this.heldUntil = now + LIMITS.holdMs;
     if (now >= this.heldUntil) {
       this.holdExpired();
@@ -344,7 +340,8 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   dispatchHeld(): void {
     this.#isHeld = false;
     this.#tried = undefined;
-    this.#tries = 0;
+    // What was sent counts: a request that ends every backend it reaches must not go round for ever.
+    this.#tries = this.#sentTries;
     this.#dispatch(this.#plane.now());
   }
 
@@ -357,7 +354,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   sendRequest(): void {
     const upstream = this.#upstream as UpstreamConnection;
     this.#wasSent = true;
-    this.#wasEverSent = true;
+    this.#sentTries++;
     if (this.#body.sendAll(upstream.wire)) this.#pause(HELD.upstream);
     if (this.service !== undefined && this.service.heldCount > 0) this.service.releaseHeld();
     if (this.phase === PHASE.body && this.#ahead !== undefined) {
@@ -410,8 +407,8 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
       this.#dispatch(now);
       return;
     }
-    // Nothing reached anybody: rather wait for one who answers than fail.
-    if (failure === 'refused' && !this.#wasEverSent && this.#body.isReplayable) {
+    // Nothing can happen twice: rather wait for one who answers than fail.
+    if (failure === 'refused' && (this.#sentTries === 0 || this.#isIdempotent) && this.#body.isReplayable) {
       this.#hold(service, now);
       return;
     }
@@ -469,7 +466,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   #next(): void {
     this.#body.end();
     this.heldUntil = 0;
-    this.#wasEverSent = false;
+    this.#sentTries = 0;
     if (!this.#keeps || this.phase === PHASE.body || this.#plane.isDraining) {
       this.phase = PHASE.linger;
       this.#lingered = 0;

@@ -164,16 +164,8 @@ export class Dataplane implements Disposable {
     for (const service of this.services.values()) {
       if (service.inFlight === 0 || service.backends.length < 2) continue;
       for (const backend of service.backends) {
-        if (backend.suspicion !== 'none' || backend.busy.first === undefined) continue;
-        if (now < backend.trustedUntil && backend.lastAnswerAt < backend.trustedUntil - trustMs) continue;
-        const peers = service.backends.filter((peer) => peer !== backend && !peer.draining && peer.suspicion === 'none' && peer.answers > 0);
-        if (
-          isSuspect(
-            answerFacts(backend, now),
-            peers.map((peer) => answerFacts(peer, now)),
-          )
-        )
-          this.#ask(service, backend);
+        if (backend.suspicion !== 'none' || backend.busy.first === undefined || now < backend.trustedUntil) continue;
+        if (looksSilent(service, backend, now)) this.#ask(service, backend);
       }
     }
   }
@@ -191,6 +183,12 @@ export class Dataplane implements Disposable {
         backend.trustedUntil = this.plane.now() + trustMs;
         this.#refreshServicesOf(backend);
         if (wasSilent) this.plane.onReport();
+        return;
+      }
+      // If the peers have fallen silent meanwhile, it is not this backend.
+      if (!wasSilent && !looksSilent(service, backend, this.plane.now())) {
+        backend.suspicion = 'none';
+        this.#refreshServicesOf(backend);
         return;
       }
       if (!wasSilent) this.#foundSilent(backend);
@@ -215,6 +213,14 @@ export class Dataplane implements Disposable {
   #refreshServicesOf(backend: Backend): void {
     for (const service of this.services.values()) if (service.backends.includes(backend)) service.refresh();
   }
+}
+
+function looksSilent(service: Service, backend: Backend, now: number): boolean {
+  const peers = service.backends.filter((peer) => peer !== backend && !peer.draining && peer.suspicion === 'none' && peer.answers > 0);
+  return isSuspect(
+    answerFacts(backend, now),
+    peers.map((peer) => answerFacts(peer, now)),
+  );
 }
 
 function answerFacts(backend: Backend, now: number): Parameters<typeof isSuspect>[0] {

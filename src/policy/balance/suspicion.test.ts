@@ -14,9 +14,12 @@ test('a backend that owes an answer for far longer than its answering peers is s
     [false, silent(45), [answering, answering]],
     // All slow down together.
     [false, silent(200), [silent(210), silent(205)]],
+    [false, silent(200), [silent(190), silent(180)]],
     [false, silent(200), [answering, silent(300), silent(300)]],
     // One honestly slow request: others were answered meanwhile.
     [false, { oldestWaitMs: 3_000, sinceAnswerMs: 4, usualMs: 25 }, [answering, answering]],
+    // A peer with one slow request of its own still answers others.
+    [true, silent(200), [{ oldestWaitMs: 900, sinceAnswerMs: 4, usualMs: 25 }, answering]],
     // Slow answers are usual here.
     [false, silent(400, 300), [answering, answering]],
     [false, silent(400), [{ ...answering, usualMs: 300 }, answering]],

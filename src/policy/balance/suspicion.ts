@@ -22,8 +22,8 @@ export function isSuspect(backend: AnswerFacts, peers: readonly AnswerFacts[]): 
   let answering = 0;
   for (const peer of peers) {
     usualMs = Math.max(usualMs, peer.usualMs);
-    // It has answered within our silence, and what it still owes is not as old as ours.
-    if (peer.sinceAnswerMs < silentMs && peer.oldestWaitMs < silentMs) answering++;
+    // It has answered within our silence, and is not about as silent itself.
+    if (peer.sinceAnswerMs < silentMs && 2 * Math.min(peer.oldestWaitMs, peer.sinceAnswerMs) <= silentMs) answering++;
   }
   if (silentMs <= Math.max(SUSPICION.floorMs, SUSPICION.factor * usualMs)) return false;
   return answering >= SUSPICION.minPeerAnswers && 2 * answering >= peers.length;
