@@ -411,7 +411,7 @@ export interface ExecRequest {
   readonly timeoutMs?: number;
 }
 
-/** One line of its answer: standard output and error together; `exit` is the last. No `code`: a signal ended the command. */
+/** One line of its answer: a line of standard output or error, without its end; `exit` is the last. No `code`: a signal ended the command. */
 export type ExecLine =
   | { readonly kind: 'output'; readonly text: string }
   | { readonly kind: 'heartbeat' }
@@ -429,8 +429,8 @@ export interface SecretRequest {
   readonly value: string;
 }
 
-/** GET /v1/secret-values?app=APP&names=A,B: for a node, and only what an instance of the app on it is given. */
-export interface SecretValuesView {
+/** GET /v1/instances/ID/secrets, for the node the instance is placed on. */
+export interface InstanceSecretsView {
   readonly values: Readonly<Record<string, string>>;
 }
 

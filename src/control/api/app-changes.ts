@@ -232,7 +232,7 @@ function isSame(a: Pick<Release, 'spec' | 'artifact'>, b: { readonly spec: AppSp
 }
 
 /** Counts set by `scale` stay unless this deploy changes the count of the config, or drops the service. */
-function keptCounts(app: App | undefined, specs: { readonly before: AppSpec | undefined; readonly after: AppSpec }): App['counts'] {
+export function keptCounts(app: App | undefined, specs: { readonly before: AppSpec | undefined; readonly after: AppSpec }): App['counts'] {
   const entries = Object.entries(app?.counts ?? {}).filter(([service]) => {
     const after = specs.after.services[service];
     return after !== undefined && after.count === specs.before?.services[service]?.count;

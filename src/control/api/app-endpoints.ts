@@ -74,8 +74,7 @@ export const APP_ENDPOINTS: readonly Endpoint[] = [
     answers: 'PlanView',
     handle: async (parts, { parameters, body }) => {
       const { spec, warnings } = specOf(parameters.name('app'), body);
-      const state = await readState(parts.store);
-      return json(planView(state, { spec, warnings, now: parts.world.clock.wall(), ...(body.artifact === undefined ? {} : { artifact: body.artifact }) }));
+      return json(await planView(parts.store, { spec, warnings, ...(body.artifact === undefined ? {} : { artifact: body.artifact }) }));
     },
   }),
   endpoint({

@@ -1,10 +1,11 @@
-import type { ArtifactView, SecretValuesView, SecretView } from '@haven/sdk';
+import type { ArtifactView, InstanceSecretsView, SecretView } from '@haven/sdk';
 import { z } from 'zod';
 import { PlatformError } from '#base/errors';
 import type { Name } from '#base/name';
 import type { Instance } from '#model/instance';
 import { PREFIX } from '#model/keys';
 import { VARIABLE_NAME } from '#model/spec-schema';
+import { describe } from './access.ts';
 import { readOne, readPrefix } from './cluster-state.ts';
 import { type Endpoint, endpoint, json } from './endpoint.ts';
 import { openSecret, sealSecret } from './tokens.ts';
@@ -91,25 +92,24 @@ export const FILE_ENDPOINTS: readonly Endpoint[] = [
   }),
   endpoint({
     method: 'GET',
-    path: '/v1/secret-values',
-    summary: 'values of secrets, for a node on which an instance of the app is given them',
+    path: '/v1/instances/:id/secrets',
+    summary: 'values of the secrets an instance is given, for the node it is placed on',
     roles: ['node'],
-    query: z.object({ app: z.string().max(40), names: z.string().max(16_384) }),
-    answers: 'SecretValuesView',
-    handle: async ({ store, key }, { principal, query }) => {
-      const node = principal.kind === 'admin' ? undefined : principal.name;
-      const instances = await readPrefix<Instance>(store, `${PREFIX.instances}${query.app}.`);
-      const given = new Set(instances.filter(({ value }) => value.node === node).flatMap(({ value }) => value.secrets));
+    answers: 'InstanceSecretsView',
+    handle: async ({ store, key }, { principal, parameters }) => {
+      const id = parameters.instance();
+      const instance = await readOne<Instance>(store, `${PREFIX.instances}${id}`);
+      // Whether there is such an instance elsewhere is not this node's business.
+      if (principal.kind !== 'node' || instance?.value.node !== principal.name) {
+        throw new PlatformError('DENIED', `Cannot show the secrets of ${id} to ${describe(principal)}, because it is not placed there`);
+      }
       const values: Record<string, string> = {};
-      for (const text of query.names.split(',')) {
-        const name = secretName(text);
-        if (!given.has(name))
-          throw new PlatformError('DENIED', `Cannot show the secret ${name} to node ${node}, because no instance of ${query.app} on it is given it`);
+      for (const name of instance.value.secrets) {
         const secret = await readOne<SealedSecret>(store, `${PREFIX.secrets}${name}`);
         if (!secret) throw new PlatformError('NOT_FOUND', `Cannot find the secret ${name}`, { secret: name, next: `haven secret set ${name}` });
         values[name] = openSecret(key, { name, sealed: secret.value.sealed });
       }
-      return json({ values } satisfies SecretValuesView);
+      return json({ values } satisfies InstanceSecretsView);
     },
   }),
 ];

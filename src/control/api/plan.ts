@@ -1,50 +1,56 @@
 import type { PlanDifference, PlanView, ServicePlan } from '@haven/sdk';
-import type { AppSpec, ServiceSpec } from '#model/spec';
-import type { ClusterState } from './cluster-state.ts';
-import { releaseOf } from './views.ts';
+import type { Name } from '#base/name';
+import { PREFIX } from '#model/keys';
+import type { Mirrored } from '#model/mirror';
+import type { AppSpec } from '#model/spec';
+import type { Store } from '#store/store';
+import { snapshotOf } from '../cluster-snapshot.ts';
+import { planDeploy } from '../plan-deploy.ts';
+import { keptCounts } from './app-changes.ts';
+import { type ClusterState, readPrefix, readState } from './cluster-state.ts';
+import { nodeViews, releaseOf } from './views.ts';
 
-/** What a deploy of the spec would change. */
-export function planView(
-  state: ClusterState,
-  wanted: { readonly spec: AppSpec; readonly artifact?: string; readonly warnings: readonly string[]; readonly now: number },
-): PlanView {
-  const stored = state.apps.find(({ value }) => value.name === wanted.spec.name);
+/** What a deploy of the spec would change: the dry run of control's own decisions, with what differs key by key. */
+export async function planView(
+  store: Store,
+  wanted: { readonly spec: AppSpec; readonly artifact?: string; readonly warnings: readonly string[] },
+): Promise<PlanView> {
+  const { spec, artifact } = wanted;
+  const state = await readState(store);
+  const stored = state.apps.find(({ value }) => value.name === spec.name);
   const release = stored && releaseOf(state, stored.value);
   const before = release?.spec;
-  const isFileChange = release?.artifact !== wanted.artifact;
-  const names = [...new Set([...Object.keys(before?.services ?? {}), ...Object.keys(wanted.spec.services)])].sort();
-  const shared = before ? differences(sharedPart(before), sharedPart(wanted.spec)) : [];
-  const files: readonly PlanDifference[] = before && isFileChange ? [{ path: 'files', from: release?.artifact, to: wanted.artifact, replaces: true }] : [];
-  const services = names.map((service): ServicePlan => {
+  const counts = keptCounts(stored?.value, { before, after: spec });
+  const { services: forecasts } = planDeploy({ ...(await dryRunParts(store, state)), spec, counts, ...(artifact === undefined ? {} : { artifact }) });
+  const shared = before ? differences(sharedPart(before), sharedPart(spec)) : [];
+  const hasOtherFiles = before !== undefined && release?.artifact !== artifact;
+  const files: readonly PlanDifference[] = hasOtherFiles ? [{ path: 'files', from: release?.artifact, to: artifact, replaces: true }] : [];
+  const services = forecasts.map(({ service, change, placements }): ServicePlan => {
     const from = before?.services[service];
-    const to = wanted.spec.services[service];
-    const found = from && to ? [...shared, ...files, ...differences(from, to)] : [];
-    const count = { from: stored?.value.counts[service] ?? from?.count ?? 0, to: to?.count ?? 0 };
-    return { service, change: changeOf({ from, to, found }), count, differences: found, placements: [] };
+    const to = spec.services[service];
+    return {
+      service,
+      change,
+      count: { from: stored?.value.counts[service] ?? from?.count ?? 0, to: to ? (counts[service] ?? to.count) : 0 },
+      differences: from && to ? [...shared, ...files, ...differences(from, to)] : [],
+      placements,
+    };
   });
-  const isSame = services.every((service) => service.change === 'none');
-  return {
-    app: wanted.spec.name,
-    revision: stored?.modRevision ?? 0,
-    change: stored ? (isSame ? 'none' : 'update') : 'create',
-    services,
-    warnings: wanted.warnings,
-  };
+  const isSame = services.every((service) => service.change === 'none' && service.differences.length === 0);
+  const change = stored ? (isSame ? 'none' : 'update') : 'create';
+  return { app: spec.name, revision: stored?.modRevision ?? 0, change, services, warnings: wanted.warnings };
+}
+
+async function dryRunParts(store: Store, state: ClusterState) {
+  const prefixes = [PREFIX.apps, PREFIX.releases, PREFIX.services, PREFIX.instances, PREFIX.statuses, PREFIX.routes, PREFIX.pools, PREFIX.nodes, PREFIX.agents];
+  const items = await Promise.all(prefixes.map((prefix) => readPrefix<unknown>(store, prefix)));
+  const itemsByKey = new Map<string, Mirrored<unknown>>(items.flat().map((item) => [item.key, item]));
+  const conditions = new Map(nodeViews(state).map((node) => [node.name as Name, node.condition]));
+  return { snapshot: snapshotOf(itemsByKey, state.revision), conditions };
 }
 
 /** Keys of a service whose change restarts nothing (R10). */
 const IN_PLACE = new Set(['count', 'mode', 'checks.ready', 'update', 'stop', 'restart', 'routes', 'placement.policy', 'fetchTimeoutMs']);
-
-function changeOf(service: {
-  readonly from: ServiceSpec | undefined;
-  readonly to: ServiceSpec | undefined;
-  readonly found: readonly PlanDifference[];
-}): ServicePlan['change'] {
-  if (!service.from) return 'create';
-  if (!service.to) return 'remove';
-  if (service.found.length === 0) return 'none';
-  return service.found.some((difference) => difference.replaces) ? 'replace' : 'in-place';
-}
 
 function sharedPart({ environment, secrets }: AppSpec) {
   return { environment, secrets };

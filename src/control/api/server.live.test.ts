@@ -241,20 +241,21 @@ test('a secret is sealed in the store and shown only to a node that runs an inst
     (await client.ask<readonly { readonly name: string }[]>('/v1/secrets')).value.map(({ name }) => name),
     ['PASSWORD'],
   );
-  const path = '/v1/secret-values?app=again&names=PASSWORD';
+  const path = '/v1/instances/again.web.1-1/secrets';
   const node: Principal = { kind: 'node', name: 'worker-1' as Name };
-  equal(await client.refusal(path, { as: node }), '403 DENIED');
-  const instance = instanceOf('again', 'worker-1', { secrets: ['PASSWORD', 'UNSET'] });
+  const instance = instanceOf('again', 'worker-1', { secrets: ['PASSWORD'] });
   await put(keyOf.instance(instance.id), instance);
   deepEqual((await client.ask(path, { as: node })).value, { values: { PASSWORD: 'hunter2 äöü' } });
   equal(await client.refusal(path, { as: { kind: 'node', name: 'worker-2' as Name } }), '403 DENIED');
+  equal(await client.refusal('/v1/instances/none.web.1-1/secrets', { as: node }), '403 DENIED');
   equal(await client.refusal(path), '403 DENIED');
-  equal(await client.refusal('/v1/secret-values?app=again&names=UNSET', { as: node }), '404 NOT_FOUND');
+  await put(keyOf.instance(instance.id), { ...instance, secrets: ['PASSWORD', 'UNSET'] });
+  equal(await client.refusal(path, { as: node }), '404 NOT_FOUND');
   equal(await client.refusal('/v1/secrets/not-a-variable', { method: 'PUT', body: { value: 'x' } }), '400 INVALID');
   // Swapped for another name in the store, it does not open.
   const sealed = (await store.get('/secrets/PASSWORD'))?.value ?? '';
   await store.transact({ compare: [], then: [{ kind: 'put', key: '/secrets/UNSET', value: sealed }] });
-  equal(await client.refusal('/v1/secret-values?app=again&names=UNSET', { as: node }), '500 CORRUPT');
+  equal(await client.refusal(path, { as: node }), '500 CORRUPT');
   equal((await client.ask('/v1/secrets/PASSWORD', { method: 'DELETE' })).status, 200);
   equal(await client.refusal('/v1/secrets/PASSWORD', { method: 'DELETE' }), '404 NOT_FOUND');
 });
