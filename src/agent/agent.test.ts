@@ -45,6 +45,7 @@ const parent: Program = async ({ world, signal, fork }) => {
 
 const orphan: Program = async ({ world }) => await world.clock.sleep(1e12);
 
+/** An agent on a simulated machine, and the cluster it belongs to. */
 class Rig {
   readonly simulation: Simulation;
   readonly cluster = new TestCluster();
@@ -450,4 +451,69 @@ test('the same seed gives the same run', async () => {
   }
   assert.equal(hashes[0], hashes[1]);
   assert.notEqual(hashes[1], hashes[2]);
+});
+
+/** Pids of the living processes of a program, by the trace. */
+function living(rig: Rig, command: string): number[] {
+  const pids = new Set<number>();
+  for (const line of rig.simulation.trace) {
+    if (line.endsWith('machine crashes')) pids.clear();
+    const [, pid, what = ''] = /process (\d+) (runs \S+|ended)/.exec(line) ?? [];
+    if (what === `runs ${command}`) pids.add(Number(pid));
+    if (what === 'ended') pids.delete(Number(pid));
+  }
+  return [...pids].sort((a, b) => a - b);
+}
+
+async function trouble(rig: Rig, instances: Map<InstanceId, Instance>): Promise<void> {
+  const { random } = rig.simulation;
+  for (let round = 0; round < 12; round++) {
+    await rig.pass(random.integer(3_000));
+    const victim = [...instances.values()][random.integer(instances.size)];
+    switch (random.integer(6)) {
+      case 0:
+        await rig.killAgent();
+        await rig.pass(random.integer(500));
+        await rig.startAgent();
+        break;
+      case 1:
+        rig.cluster.cut();
+        break;
+      case 2:
+        rig.cluster.isReachable = true;
+        break;
+      case 3:
+        await rig.powerCut();
+        break;
+      case 4:
+        if (!victim || instances.size < 3) break;
+        instances.delete(victim.id);
+        rig.cluster.forget(victim.id);
+        break;
+      default:
+        if (!victim) break;
+        instances.set(victim.id, { ...victim, restartNonce: victim.restartNonce + 1 });
+        rig.cluster.want({ ...victim, restartNonce: victim.restartNonce + 1 });
+    }
+  }
+}
+
+test('after any trouble each wanted instance runs once, and nothing else does', async () => {
+  for (let seed = 1; seed <= 15; seed++) {
+    const instances = new Map([1, 2, 3, 4, 5].map((slot) => exampleInstance({ slot, serial: slot })).map((instance) => [instance.id, instance] as const));
+    const rig = await started([...instances.values()], seed);
+    await trouble(rig, instances);
+    rig.cluster.isReachable = true;
+    await rig.pass(60_000);
+    const statuses = [...instances.keys()].map((id) => rig.cluster.status(id));
+    assert.deepEqual(
+      statuses.map((status) => status?.phase),
+      statuses.map(() => 'running'),
+      `seed ${seed}`,
+    );
+    const pids = statuses.flatMap((status) => status?.pid ?? []).sort((a, b) => a - b);
+    assert.deepEqual(living(rig, 'server'), pids, `seed ${seed}\n${rig.simulation.trace.join('\n')}`);
+    const held = [...rig.cluster.items.keys()].filter((key) => key.startsWith('/statuses/')).sort();
+    assert.deepEqual(held, [...instances.keys()].map((id) => keyOf.status(id)).sort(), `seed ${seed}`);
+  }
 });
