@@ -8,81 +8,25 @@ import type { Instance } from '#model/instance';
 import { keyOf, LEADER_KEY, PREFIX } from '#model/keys';
 import type { Node } from '#model/node';
 import type { Route } from '#model/route';
-import type { StoreView } from '#model/store-view';
-import { MemoryStore } from '#store/memory/memory-store';
 import type { Revision, Store, Transaction } from '#store/store';
 import { drain } from '#world/node/drain';
 import { Simulation } from '#world/simulated/simulation';
 import type { Instant } from '#world/world';
-import { runControl } from './control.ts';
 import { LeaderWriter, putJson } from './leader-writer.ts';
 import { Term } from './leadership.ts';
-import { localView } from './local-view.ts';
-import { scriptAgent, scriptedApp, scriptedService, scriptGateway, writePool, writeRelease } from './scripted-cluster.ts';
+import { ScriptedCluster } from './scripted-cluster.ts';
+import { scriptedApp, scriptedService, writePool, writeRelease } from './scripted-parts.ts';
 
 const name = (text: string): Name => text as Name;
 const WEB = scriptedApp(name('shop'), [scriptedService(name('web')), scriptedService(name('api'), { count: 1 })]);
 
-class Cluster {
-  readonly simulation: Simulation;
-  readonly store: Store;
-  readonly view: StoreView;
-  readonly #ending = new Map<string, AbortController>();
-
-  constructor(seed: number) {
-    this.simulation = new Simulation({ seed, drain });
-    this.store = new MemoryStore(this.simulation.host('store').world);
-    this.view = localView(this.store);
-  }
-
-  control(identity: string, store: Store = this.store): void {
-    const { world } = this.simulation.host(identity);
-    void runControl({ world, store, identity, signal: this.#begin(identity) });
-  }
-
-  agent(node: string, isBad?: (instance: Instance) => boolean): void {
-    const { world } = this.simulation.host(node);
-    void scriptAgent({ world, view: this.view, name: name(node), signal: this.#begin(node) }, isBad);
-  }
-
-  gateway(gateway: string): void {
-    const { world } = this.simulation.host(gateway);
-    void scriptGateway({ world, view: this.view, name: name(gateway), signal: this.#begin(gateway) });
-  }
-
-  end(part: string): void {
-    this.#ending.get(part)?.abort();
-  }
-
-  async run(forMs: number): Promise<void> {
-    await this.simulation.run({ untilMs: this.simulation.nowMs + forMs });
-  }
-
-  async all<Value>(prefix: string): Promise<Value[]> {
-    const { items } = await this.view.list(prefix);
-    return items.map((item) => JSON.parse(item.value) as Value);
-  }
-
-  async instances(): Promise<string[]> {
-    const instances = await this.all<Instance>(PREFIX.instances);
-    return instances.map((each) => `${each.id} r${each.release} ${each.node} ${each.intent.kind}`).sort();
-  }
-
-  async one<Value>(key: string): Promise<Value | undefined> {
-    const item = await this.store.get(key);
-    return item === undefined ? undefined : (JSON.parse(item.value) as Value);
-  }
-
-  #begin(part: string): AbortSignal {
-    const ending = new AbortController();
-    this.#ending.set(part, ending);
-    return ending.signal;
-  }
+function newCluster(seed: number): ScriptedCluster {
+  return new ScriptedCluster(new Simulation({ seed, drain }));
 }
 
 /** A cluster with a pool of two, a gateway and the app of two services, settled. */
-async function settled(seed = 1, store?: (cluster: Cluster) => Store): Promise<Cluster> {
-  const cluster = new Cluster(seed);
+async function settled(seed = 1, store?: (cluster: ScriptedCluster) => Store): Promise<ScriptedCluster> {
+  const cluster = newCluster(seed);
   cluster.control('control-1', store?.(cluster));
   await writePool(cluster.view, name('worker'), 2);
   for (const node of ['worker-1', 'worker-2']) cluster.agent(node);
@@ -131,7 +75,7 @@ test('a settled cluster is left alone: nothing is written in ten minutes', async
 });
 
 test('an update replaces every instance, and a release that fails is reverted with its cause', async () => {
-  const cluster = new Cluster(3);
+  const cluster = newCluster(3);
   cluster.control('control-1');
   await writePool(cluster.view, name('worker'), 2);
   for (const node of ['worker-1', 'worker-2']) cluster.agent(node, (instance) => instance.release === 3);
@@ -155,7 +99,7 @@ test('an update replaces every instance, and a release that fails is reverted wi
 });
 
 test('R12: with the scope of the app one failing service takes all of them back', async () => {
-  const cluster = new Cluster(5);
+  const cluster = newCluster(5);
   cluster.control('control-1');
   await writePool(cluster.view, name('worker'), 2);
   for (const node of ['worker-1', 'worker-2']) cluster.agent(node, (instance) => instance.release === 2 && instance.service === 'web');
@@ -295,7 +239,7 @@ test('N2: a leader paused beyond its lease writes nothing when it goes on', asyn
 });
 
 test('W1: even a leader that believes in its term changes nothing once another has taken over', async () => {
-  const { simulation, store } = new Cluster(1);
+  const { simulation, store } = newCluster(1);
   const { world } = simulation.host('control-1');
   const key = (epoch: Revision) => new Term(world, { epoch, deadline: Number.POSITIVE_INFINITY as Instant });
   const take = async () => (await store.transact({ compare: [], then: [{ kind: 'put', key: LEADER_KEY, value: '{}' }] })).revision;
@@ -335,7 +279,7 @@ test('the same seed makes the same history, key by key', async () => {
 });
 
 test('an object that cannot be reconciled stops no other', async () => {
-  const cluster = new Cluster(1);
+  const cluster = newCluster(1);
   cluster.control('control-1');
   await writePool(cluster.view, name('worker'), 1);
   cluster.agent('worker-1');

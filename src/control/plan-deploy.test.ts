@@ -5,7 +5,7 @@ import type { Mirrored } from '#model/mirror';
 import type { AppSpec } from '#model/spec';
 import { snapshotOf } from './cluster-snapshot.ts';
 import { planDeploy } from './plan-deploy.ts';
-import { scriptedApp, scriptedService } from './scripted-cluster.ts';
+import { scriptedApp, scriptedService } from './scripted-parts.ts';
 
 const name = (text: string): Name => text as Name;
 const MIB = 2 ** 20;
