@@ -272,6 +272,8 @@ test('control may be away for long: instances run on, statuses come when it is b
   rig.cluster.cut();
   await rig.pass(60_000);
   assert.equal(rig.cluster.items.has(keyOf.agent(EXAMPLE_NODE)), false, 'the lease has ended');
+  // What was written may be lost with an older copy of the store.
+  rig.cluster.items.delete(keyOf.status(instance.id));
   assert.equal(rig.starts('server'), 1);
   rig.cluster.isReachable = true;
   await rig.pass(5_000);
@@ -290,6 +292,44 @@ test('after a power cut everything is started again without being counted as a r
     until: () => rig.cluster.status(instance.id)?.attempt === 2 && rig.cluster.status(instance.id)?.phase === 'running',
   });
   assert.deepEqual([rig.cluster.status(instance.id)?.attempt, rig.cluster.status(instance.id)?.restarts], [2, 0]);
+});
+
+test('a process whose start has not passed yet is taken over too', async () => {
+  const instance = exampleInstance({ environment: { READY_AFTER_MS: '3000' } });
+  const rig = await started([instance]);
+  await rig.simulation.run({ untilMs: 10_000, until: () => rig.cluster.status(instance.id)?.pid !== undefined });
+  await rig.killAgent();
+  await rig.startAgent();
+  assert.deepEqual([(await rig.reach(instance.id, 'running')).attempt, rig.starts('server')], [1, 1]);
+});
+
+test('statuses that nobody keeps any more are removed', async () => {
+  const [gone, elsewhere] = [exampleInstance(), exampleInstance({ slot: 2, serial: 2 })];
+  const rig = new Rig();
+  const view = rig.cluster.view(rig.simulation.host(HOST).world);
+  const writes = [gone, { ...elsewhere, node: 'other' }].map(
+    ({ id, node }) => ({ kind: 'put', key: keyOf.status(id), value: JSON.stringify({ id, node, phase: 'running' }) }) as const,
+  );
+  await rig.simulation.complete(view.write(writes));
+  await rig.startAgent();
+  await rig.pass(1_000);
+  assert.deepEqual(
+    [...rig.cluster.items.keys()].filter((key) => key.startsWith('/statuses/')),
+    [keyOf.status(elsewhere.id)],
+  );
+});
+
+test('an instance with secrets is started again while control is away', async () => {
+  const instance = exampleInstance({
+    secrets: ['PASSWORD'],
+    environment: { LIFE_MS: '5000' },
+    spec: { run: { kind: 'process', command: ['mortal'] }, listens: false },
+  });
+  const rig = await started([instance]);
+  await rig.reach(instance.id, 'running');
+  rig.cluster.cut();
+  await rig.pass(12_000);
+  assert.ok(rig.starts('mortal') >= 2);
 });
 
 test('restarts are remembered by the next agent', async () => {

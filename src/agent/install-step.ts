@@ -1,14 +1,17 @@
 import { formatDuration } from '#base/duration';
-import { hasCode, messageOf } from '#base/errors';
+import { hasCode, messageOf, PlatformError } from '#base/errors';
 import { onAbort } from '#base/signal';
 import type { CommandSpec } from '#model/spec';
 import { readRecord, writeRecord } from '#world/files';
 import type { ProcessExit, ProcessIdentity, RunningProcess, World } from '#world/world';
 import { LineSplitter } from './logs/line-splitter.ts';
+import { LogFile } from './logs/log-file.ts';
 import { PrepareFailure } from './prepare-failure.ts';
 
 const outputLines = 20;
 const outputTailBytes = 64 * 1024;
+const outputLimitBytes = 4 * 1024 * 1024;
+const outputPollMs = 200;
 const lookMs = 50;
 const maxLooks = 200;
 
@@ -49,7 +52,7 @@ export class InstallStep {
     const cut = Promise.withResolvers<'timeout' | 'aborted'>();
     using _timer = clock.after(command.timeoutMs, () => cut.resolve('timeout'));
     using _listening = onAbort(signal, () => cut.resolve('aborted'));
-    const outcome = await Promise.race([running.exited, cut.promise]);
+    const outcome = await this.#watch(Promise.race([running.exited, cut.promise]), outputPath);
     // What the command left in the background would outlive its purpose.
     await this.#end(running);
     await this.#forget(recordPath);
@@ -57,6 +60,24 @@ export class InstallStep {
     if (typeof outcome === 'object' && outcome.code === 0) return;
     const why = typeof outcome === 'object' ? exitText(outcome) : `took longer than ${formatDuration(command.timeoutMs)}`;
     throw new PrepareFailure('install-failed', `the install command "${text}" ${why}`, { output: await this.#lastLines(outputPath) });
+  }
+
+  /** The outcome, while the output is kept bounded. */
+  async #watch<Outcome>(outcome: Promise<Outcome>, outputPath: string): Promise<Outcome> {
+    const file = new LogFile(this.#world.disk, { path: outputPath, serial: 0, attempt: 0 });
+    const watching = new AbortController();
+    const polling = (async () => {
+      while (!watching.signal.aborted) {
+        await file.poll(outputLimitBytes);
+        await this.#world.clock.sleep(outputPollMs, watching.signal).catch(() => undefined);
+      }
+    })();
+    try {
+      return await outcome;
+    } finally {
+      watching.abort(new PlatformError('ABORTED', 'The install command has ended'));
+      await polling;
+    }
   }
 
   async #spawn(
