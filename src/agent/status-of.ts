@@ -39,7 +39,7 @@ export function statusOf(observed: Observed): InstanceStatus {
     ...(stage.kind === 'waiting' ? { nextStartAt: stage.until.wall } : {}),
     ...(end?.exit ? { exit: end.exit } : {}),
     reason,
-    ...failureOf(end, phase),
+    ...failureOf(end, { phase, isOver: stage.kind !== 'process' }),
     ...(end?.output ? { output: end.output } : {}),
     ...(usage && phase === 'running' ? { usage } : {}),
   };
@@ -70,9 +70,10 @@ function endOf(state: KeeperState): End | undefined {
   return stage.kind === 'idle' ? undefined : stage.end;
 }
 
-/** Why the attempt failed; also while the next one waits, so that whoever watches need not wait for the last. */
-function failureOf(end: End | undefined, phase: InstancePhase): Pick<InstanceStatus, 'failure'> {
+/** Why the attempt failed; also while the next one waits, so that whoever watches need not wait for the last. What an exit means is known once its output was read. */
+function failureOf(end: End | undefined, { phase, isOver }: { readonly phase: InstancePhase; readonly isOver: boolean }): Pick<InstanceStatus, 'failure'> {
   if (!end || phase === 'stopped' || phase === 'stopping') return {};
+  if (end.why === 'exited' && !isOver) return {};
   if (end.why === 'stop' || end.why === 'restart' || end.why === 'machine' || end.why === 'not-ready') return {};
   return { failure: end.why };
 }
