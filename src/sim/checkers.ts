@@ -141,10 +141,13 @@ export class Checkers {
     const node = this.#history.value<Node>(keyOf.node(instance.node));
     const isOverdue = node?.drain !== undefined && virtualWall(seen.atMs) >= node.drain.deadline - stopMs(instance.spec) - deadlineSlackMs;
     if (!app || app.removing || !spec || isOverdue) return;
-    const looks = (this.#readyByService.get(service) ?? []).filter(({ atMs }) => atMs >= seen.atMs - lookBackMs);
-    if (!looks.some(({ ids }) => ids.has(instance.id))) return;
+    const all = this.#readyByService.get(service) ?? [];
+    // A look counts until the next one: that of a quiet time may be old.
+    const looks = all.filter((_look, index) => (all[index + 1]?.atMs ?? seen.atMs) >= seen.atMs - lookBackMs);
     const leaving = new Set(seen.changes.flatMap(({ after }) => (intentOf(after) === 'run' ? [] : [(after?.value as Instance | undefined)?.id ?? ''])));
-    const isEnough = looks.some(({ ids, wanted }) => [...ids].filter((id) => !leaving.has(id)).length >= wanted - spec.update.maxUnavailable);
+    const isEnough = looks.some(
+      ({ ids, wanted }) => !ids.has(instance.id) || [...ids].filter((id) => !leaving.has(id)).length >= wanted - spec.update.maxUnavailable,
+    );
     if (!isEnough) {
       const last = looks.at(-1);
       this.#report(

@@ -46,6 +46,12 @@ export class Generator implements Random {
     return this.next() < probability;
   }
 
+  /** One of the items, of which there must be any. */
+  pick<Item>(items: readonly Item[]): Item {
+    assert(items.length > 0, 'random.pick: nothing to pick from');
+    return items[this.integer(items.length)] as Item;
+  }
+
   /** Uniform in [low, high). */
   between(low: number, high: number): number {
     return low + (high - low) * this.next();

@@ -15,6 +15,9 @@ export interface ClockErrors {
 /** Where every simulation begins on the wall: 2030-01-01T00:00:00Z. */
 const epochMs = 1_893_456_000_000;
 
+/** Two conversions of a moment may differ by a rounding error; who waits for a moment must not wake before it, or it waits again without end. */
+const roundingMs = 1e-6;
+
 /** A clock that runs a little fast or slow. It fires exactly at its own due time, never early. */
 export class SimulatedClock implements Clock {
   readonly #scheduler: Scheduler;
@@ -44,6 +47,7 @@ export class SimulatedClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): Disposable {
-    return this.#life.deliver(Math.max(0, delayMs) / this.#errors.rate, callback);
+    if (delayMs <= 0) return this.#life.deliver(0, callback);
+    return this.#life.deliver(delayMs / this.#errors.rate + roundingMs, callback);
   }
 }

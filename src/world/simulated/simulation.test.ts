@@ -180,3 +180,18 @@ test('messages are copies: what one side changes later the other does not see', 
   await simulation.complete(answer);
   assert.equal(heard, 'before');
 });
+
+test('a timer of a drifting clock never fires early, not even by a rounding error', async () => {
+  const simulation = new Simulation({ seed: 11, drain });
+  const { clock } = simulation.host('a', { clockRate: 0.9937 }).world;
+  const early: number[] = [];
+  for (let i = 0; i < 1_000; i++) {
+    const dueAt = clock.now() + simulation.random.between(0, 20_000);
+    clock.after(dueAt - clock.now(), () => {
+      if (clock.now() < dueAt) early.push(dueAt - clock.now());
+    });
+    if (i % 10 === 0) await simulation.run({ untilMs: simulation.nowMs + simulation.random.between(0, 100) });
+  }
+  await simulation.run();
+  assert.deepEqual(early, []);
+});
