@@ -161,9 +161,6 @@ export const settingsSchema = z.strictObject({ name, ...settings });
 /** A service's config as it was written, checked. */
 export type ServiceInput = z.output<typeof serviceSchema>;
 
-/** An app's settings as they were written, checked. */
-export type SettingsInput = z.output<typeof settingsSchema>;
-
 /** Keys of the app itself; every other is a service. */
 export const SETTING_KEYS: readonly string[] = [...Object.keys(settingsSchema.shape), 'environments'];
 
