@@ -21,8 +21,8 @@ export interface CommandInput {
 /** Resolves to the exit code: one of `EXIT`, or that of the program run by `exec`. */
 export type RunCommand = (context: CommandContext, input: CommandInput) => Promise<number>;
 
-/** `target`: an app, a service or an instance. `anything`: also a node or a pool. */
-export type CompletionKind = 'app' | 'service' | 'instance' | 'target' | 'node' | 'pool' | 'secret' | 'anything';
+/** `target`: an app, a service or an instance. `targetOrNode`: also a node. */
+export type CompletionKind = 'app' | 'service' | 'instance' | 'target' | 'node' | 'pool' | 'secret' | 'targetOrNode';
 
 /** One command, as the table in `commands.ts` lists it; its code is loaded only when it runs. */
 export interface CommandDefinition {

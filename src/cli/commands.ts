@@ -192,7 +192,8 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     usage: 'events [object]',
     summary: 'what happened and why, newest last',
-    details: 'An object is an app (shop), a service (shop/web), or the full form that events show: instance/shop.web.2-7, node/worker-1, gateway/gateway-1.',
+    details:
+      'An object is an app with all it has (shop), a service (shop/web), or the full form that events show: instance/shop.web.2-7, node/worker-1, gateway/gateway-1.',
     options: [
       ['-f, --follow', 'keep going'],
       ['--tail <n>', 'the last n only (100)'],
@@ -205,7 +206,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     usage: 'why <object>',
     summary: 'why something is pending, restarted, moved or refused, and what would help',
     examples: ['haven why shop', 'haven why shop/web.2', 'haven why worker-1'],
-    completes: 'anything',
+    completes: 'targetOrNode',
     load: () => import('./commands/why.ts'),
   },
   {
@@ -219,15 +220,16 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     usage: 'secret set <name>',
     summary: 'store a secret, read from stdin or asked for',
-    details: 'The value is never an argument, so that no list of processes shows it. One line break at its end is not part of it.',
-    examples: ['printf %s "$PASSWORD" | haven secret set database-password'],
+    details:
+      'A secret is called like the environment variable it becomes. Its value is never an argument, so that no list of processes shows it. One line break at its end is not part of it.',
+    examples: ['printf %s "$PASSWORD" | haven secret set DATABASE_PASSWORD'],
     load: () => import('./commands/secret-set.ts'),
   },
   { usage: 'secret ls', summary: 'list the names of secrets', examples: ['haven secret ls'], load: () => import('./commands/secret-ls.ts') },
   {
     usage: 'secret rm <name>',
     summary: 'remove a secret',
-    examples: ['haven secret rm database-password'],
+    examples: ['haven secret rm DATABASE_PASSWORD'],
     completes: 'secret',
     load: () => import('./commands/secret-rm.ts'),
   },

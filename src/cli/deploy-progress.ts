@@ -8,6 +8,7 @@ export class DeployProgress {
   readonly #release: number;
   readonly #startedAtMs: number;
   readonly #services = new Map<string, ServiceView>();
+  readonly #told = new Set<string>();
   readonly #instances = new Map<string, { readonly view: InstanceView; readonly seenAtMs: number }>();
 
   constructor(options: { readonly app: string; readonly release: number; readonly nowMs: number }) {
@@ -33,7 +34,10 @@ export class DeployProgress {
         return known === undefined ? [] : [`${this.#label(known.view)}: gone`];
       }
       case 'event':
-        return event.event.level === 'info' ? [] : [printable(event.event.message)];
+        // A stream that was opened again repeats what was told.
+        if (event.event.level === 'info' || this.#told.has(event.event.id)) return [];
+        this.#told.add(event.event.id);
+        return [printable(event.event.message)];
       default:
         return [];
     }
@@ -59,10 +63,12 @@ export class DeployProgress {
   }
 
   #takeService(service: ServiceView): readonly string[] {
-    const before = this.#services.get(service.service);
     this.#services.set(service.service, service);
-    const isNew = service.pending.filter((reason) => !before?.pending.includes(reason));
-    return service.phase === 'idle' ? [] : isNew.map((reason) => `${service.service}: ${printable(reason)}`);
+    // Only while it rolls: before that, control has not begun, and after it, the result says more.
+    if (service.phase !== 'rolling') return [];
+    const lines = service.pending.map((reason) => `${service.service}: ${printable(reason)}`).filter((line) => !this.#told.has(line));
+    for (const line of lines) this.#told.add(line);
+    return lines;
   }
 
   #takeInstance(view: InstanceView, nowMs: number): readonly string[] {

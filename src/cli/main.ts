@@ -24,6 +24,10 @@ async function main(argv: readonly string[]): Promise<number> {
     run: async (definition, args, options) => {
       exitCode = await runCommand(definition, { args, options, signal: interrupt.signal });
     },
+    finish: (code) => {
+      exitCode = code;
+    },
+    signal: interrupt.signal,
   });
   if (argv.length === 0) {
     program.outputHelp();

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import type { CommandDefinition, CommandOptions } from './command.ts';
 import { COMMANDS } from './commands.ts';
+import { VERSION } from './version.ts';
 
 const EXIT_CODES =
   'Exit codes: 0 done · 1 failed · 2 wrong usage or config · 3 no node can take it · 4 rolled back · 5 time is up · 6 conflict · 130 interrupted';
@@ -9,24 +9,30 @@ const EXIT_CODES =
 type Run = (definition: CommandDefinition, args: readonly string[], options: CommandOptions) => Promise<void>;
 
 /** The command line as a commander program made from the table of commands. `wants` is the first word: groups with a program of their own load only for it. */
-export async function buildProgram(input: { readonly wants: string | undefined; readonly run: Run }): Promise<Command> {
+export async function buildProgram(input: {
+  readonly wants: string | undefined;
+  readonly run: Run;
+  /** Gets the exit code of a command that is not in the table. */
+  readonly finish: (code: number) => void;
+  readonly signal: AbortSignal;
+}): Promise<Command> {
   const program = new Command('haven')
     .description('Haven: a highly-available cloud for teams with 1 to 100 machines')
-    .version(versionOfHaven(), '-V, --version', 'print the version')
+    .version(VERSION, '-V, --version', 'print the version')
     .option('--json', 'print data as JSON')
     .option('-q, --quiet', 'no progress')
     .addHelpText('after', `\nExamples:\n  haven start\n  haven deploy ./shop\n  haven status --watch\n\n${EXIT_CODES}`)
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'haven: ')) })
     .showSuggestionAfterError()
+    .showHelpAfterError('Next: haven --help, or haven COMMAND --help')
     .enablePositionalOptions();
   for (const definition of COMMANDS) addCommand(program, definition, input.run);
+  if (input.wants === 'lab') {
+    const { registerLabCommands } = await import('./lab/register.ts');
+    registerLabCommands(program, { finish: input.finish, signal: input.signal });
+  } else program.command('lab').description('compare scheduling policies by experiment: see "haven lab --help"');
   return program;
-}
-
-/** Of this installation, as its package says. */
-export function versionOfHaven(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : 'unknown';
 }
 
 function addCommand(program: Command, definition: CommandDefinition, run: Run): void {

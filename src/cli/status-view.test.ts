@@ -78,7 +78,7 @@ const instances: readonly InstanceView[] = [
 ];
 
 test('one screen shows nodes, apps with their instances, routes with their figures and what needs attention', () => {
-  const traffic = parseTraffic({ routes: [{ host: '*', path: '/', app: 'shop', service: 'web', rps: 120.4, p50: 1.23, p95: 4, p99: 12.6, errors: 0 }] });
+  const traffic = parseTraffic({ services: { 'shop/web': { requestsPerSecond: 120.4, p50Ms: 1.23, p95Ms: 4, p99Ms: 12.6, answers: { '2xx': 1_204 } } } });
   ok(traffic);
   deepEqual(renderStatus({ status, instances, traffic }), [
     'Haven 0.1.0 · up 5m · led by control-1 · 1 of 1 node ready · apps at http://127.0.0.1:7780',
@@ -128,6 +128,19 @@ test('an empty cluster says what to do', () => {
 test('what a gateway says is read with care', () => {
   equal(parseTraffic(null), undefined);
   equal(parseTraffic([1]), undefined);
-  deepEqual(parseTraffic({ routes: 'none', staleMs: 'long' }), { routes: [] });
-  deepEqual(parseTraffic({ routes: [{ host: 7, p50: 'fast', errors: 2 }, null] }), { routes: [{ host: '*', path: '/', errors: 2 }] });
+  deepEqual(parseTraffic({ services: 'none', routesAgeSeconds: 'long' }), { services: {} });
+  deepEqual(
+    parseTraffic({ services: { 'shop/web': { requestsPerSecond: 'many' }, 'shop/api': null }, revision: 7, controlConnected: false, routesAgeSeconds: 3 }),
+    {
+      services: {},
+      appliedRevision: 7,
+      controlConnected: false,
+      routesAgeSeconds: 3,
+    },
+  );
+});
+
+test('answers of class 5xx and requests without an answer are errors', () => {
+  const figures = { requestsPerSecond: 1, p50Ms: 1, p95Ms: 1, p99Ms: 1 };
+  equal(parseTraffic({ services: { a: { ...figures, answers: { '2xx': 5, '4xx': 9, '5xx': 2, '0xx': 1 } } } })?.services['a']?.errors, 3);
 });

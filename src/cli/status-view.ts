@@ -2,7 +2,7 @@ import type { AppView, InstanceView, NodeView, StatusView } from '@haven/sdk';
 import { formatSize } from '#base/bytes';
 import { formatAge, paint, plural, printable, tableLines } from './output.ts';
 import { paintState } from './state-style.ts';
-import type { GatewayTraffic, RouteTraffic } from './traffic.ts';
+import type { GatewayTraffic, ServiceTraffic } from './traffic.ts';
 
 /** All that one screen of status shows, read at about the same moment. */
 export interface StatusSnapshot {
@@ -109,25 +109,26 @@ function routeLines(apps: readonly AppView[], { traffic }: StatusSnapshot): read
   const rows = apps.flatMap((view) =>
     view.services.flatMap((service) =>
       service.routes.map((route) => {
-        const figures = traffic?.routes.find((candidate) => isOf(candidate, { app: view.name, service: service.service, ...route }));
-        return [
-          `${route.host}${route.path}`,
-          `${view.name}/${service.service}`,
-          figures?.requestsPerSecond === undefined ? '-' : String(round(figures.requestsPerSecond)),
-          milliseconds(figures?.p50Ms),
-          milliseconds(figures?.p95Ms),
-          milliseconds(figures?.p99Ms),
-          figures?.errors === undefined ? '-' : figures.errors === 0 ? '0' : paint('red', String(figures.errors)),
-        ];
+        const name = `${view.name}/${service.service}`;
+        return [`${route.host}${route.path}`, name, ...trafficCells(traffic?.services[name])];
       }),
     ),
   );
-  return rows.length === 0 ? [] : tableLines(['ROUTE', 'SERVICE', '>REQUESTS/S', '>P50', '>P95', '>P99', '>ERRORS'], rows);
+  return rows.length === 0 ? [] : tableLines(['ROUTE', 'SERVICE', '>REQUESTS/S', '>P50', '>P95', '>P99', '>ERRORS', ''], rows);
 }
 
-function isOf(traffic: RouteTraffic, route: { readonly app: string; readonly service: string; readonly host: string; readonly path: string }): boolean {
-  if (traffic.app !== undefined && traffic.service !== undefined) return traffic.app === route.app && traffic.service === route.service;
-  return traffic.host === route.host && traffic.path === route.path;
+function trafficCells(traffic: ServiceTraffic | undefined): readonly string[] {
+  if (!traffic) return ['-', '-', '-', '-', '-', ''];
+  const { requestsPerSecond, p50Ms, p95Ms, p99Ms, errors, tier } = traffic;
+  // Percentiles of nothing would read as very quick answers.
+  const times = requestsPerSecond === 0 ? ['-', '-', '-'] : [p50Ms, p95Ms, p99Ms].map(milliseconds);
+  return [String(round(requestsPerSecond)), ...times, errors === 0 ? '0' : paint('red', String(errors)), tierText(tier)];
+}
+
+function tierText(tier: string): string {
+  if (tier === 'backup') return paint('yellow', 'served by the standby');
+  if (tier === 'panic') return paint('red', 'too few healthy: all instances get requests');
+  return tier === 'none' ? paint('red', 'no instance can serve it') : '';
 }
 
 function attentionLines(status: StatusView, app: string | undefined): readonly string[] {
@@ -136,8 +137,8 @@ function attentionLines(status: StatusView, app: string | undefined): readonly s
   return [paint('yellow', 'Needs attention'), ...attention.map((sentence) => `  ${printable(sentence)}`)];
 }
 
-function milliseconds(value: number | undefined): string {
-  return value === undefined ? '-' : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+function milliseconds(value: number): string {
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }
 
 function round(value: number): number {

@@ -1,26 +1,25 @@
 import type { Address } from '@haven/sdk';
 
-/** What one route does at the gateway now. What the gateway does not tell is absent. */
-export interface RouteTraffic {
-  readonly host: string;
-  readonly path: string;
-  readonly app?: string;
-  readonly service?: string;
-  readonly requestsPerSecond?: number;
-  readonly p50Ms?: number;
-  readonly p95Ms?: number;
-  readonly p99Ms?: number;
-  /** Since the gateway started. */
-  readonly requests?: number;
-  readonly errors?: number;
+/** What one service does at a gateway, over the last seconds. */
+export interface ServiceTraffic {
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly p99Ms: number;
+  /** Answers of class 5xx, and requests that got none. */
+  readonly errors: number;
+  /** Who gets its requests: `primary`, `unchecked`, `backup`, `panic` (all, healthy or not) or `none`. */
+  readonly tier: string;
 }
 
-/** What a gateway says of itself. */
+/** What a gateway says of itself. What it does not tell is absent. */
 export interface GatewayTraffic {
-  readonly routes: readonly RouteTraffic[];
+  /** By `APP/SERVICE`. */
+  readonly services: Readonly<Record<string, ServiceTraffic>>;
   readonly appliedRevision?: number;
-  /** Milliseconds since it last heard of the control plane; what it serves may be that old. */
-  readonly staleMs?: number;
+  /** False: it serves what it last heard. */
+  readonly controlConnected?: boolean;
+  readonly routesAgeSeconds?: number;
 }
 
 const ASK_WITHIN_MS = 500;
@@ -36,43 +35,34 @@ export async function readTraffic(admin: Address): Promise<GatewayTraffic | unde
   }
 }
 
-/** The known parts of a gateway's status. A field that is missing or of another kind is left out. */
+/** The known parts of a gateway's status. A field that is missing or of another kind is left out; a service without its figures too. */
 export function parseTraffic(status: unknown): GatewayTraffic | undefined {
   if (!isRecord(status)) return undefined;
-  const routes = Array.isArray(status['routes']) ? status['routes'].filter(isRecord).map(parseRoute) : [];
+  const services = isRecord(status['services']) ? status['services'] : {};
+  const { revision, controlConnected, routesAgeSeconds } = status;
   return {
-    routes,
-    ...numberAs('appliedRevision', status['appliedRevision'] ?? status['revision']),
-    ...numberAs('staleMs', status['staleMs']),
+    services: Object.fromEntries(
+      Object.entries(services).flatMap(([key, value]) => {
+        const service = parseService(value);
+        return service === undefined ? [] : [[key, service]];
+      }),
+    ),
+    ...(isNumber(revision) ? { appliedRevision: revision } : {}),
+    ...(typeof controlConnected === 'boolean' ? { controlConnected } : {}),
+    ...(isNumber(routesAgeSeconds) ? { routesAgeSeconds } : {}),
   };
 }
 
-function parseRoute(route: Readonly<Record<string, unknown>>): RouteTraffic {
-  const latency = isRecord(route['latency']) ? route['latency'] : route;
-  return {
-    host: textOr(route['host'], '*'),
-    path: textOr(route['path'], '/'),
-    ...textAs('app', route['app']),
-    ...textAs('service', route['service']),
-    ...numberAs('requestsPerSecond', route['requestsPerSecond'] ?? route['rps']),
-    ...numberAs('p50Ms', latency['p50Ms'] ?? latency['p50']),
-    ...numberAs('p95Ms', latency['p95Ms'] ?? latency['p95']),
-    ...numberAs('p99Ms', latency['p99Ms'] ?? latency['p99']),
-    ...numberAs('requests', route['requests']),
-    ...numberAs('errors', route['errors']),
-  };
+function parseService(service: unknown): ServiceTraffic | undefined {
+  if (!isRecord(service)) return undefined;
+  const { requestsPerSecond, p50Ms, p95Ms, p99Ms, answers, tier } = service;
+  if (!isNumber(requestsPerSecond) || !isNumber(p50Ms) || !isNumber(p95Ms) || !isNumber(p99Ms)) return undefined;
+  const failed = isRecord(answers) ? ['5xx', '0xx'].map((name) => answers[name]).filter(isNumber) : [];
+  return { requestsPerSecond, p50Ms, p95Ms, p99Ms, errors: failed.reduce((sum, count) => sum + count, 0), tier: typeof tier === 'string' ? tier : '' };
 }
 
-function numberAs<Key extends string>(key: Key, value: unknown): { readonly [K in Key]?: number } {
-  return (typeof value === 'number' && Number.isFinite(value) ? { [key]: value } : {}) as { readonly [K in Key]?: number };
-}
-
-function textAs<Key extends string>(key: Key, value: unknown): { readonly [K in Key]?: string } {
-  return (typeof value === 'string' ? { [key]: value } : {}) as { readonly [K in Key]?: string };
-}
-
-function textOr(value: unknown, otherwise: string): string {
-  return typeof value === 'string' ? value : otherwise;
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,4 +1,6 @@
 import type { ConfigIssue } from '@haven/sdk';
+import { PlatformError } from '#base/errors';
+import { plural } from '../output.ts';
 import { type LoadedConfig, shown } from './load-config.ts';
 import { locate } from './locate.ts';
 
@@ -23,4 +25,17 @@ export function issuesOf(details: Readonly<Record<string, unknown>>): readonly C
     (issue): issue is ConfigIssue =>
       typeof issue === 'object' && issue !== null && 'message' in issue && typeof issue.message === 'string' && 'path' in issue && Array.isArray(issue.path),
   );
+}
+
+/** The error that names every mistake of the config with its line. */
+export function invalidConfig(config: LoadedConfig, issues: readonly ConfigIssue[]): PlatformError {
+  const lines = describeIssues(config, issues);
+  return new PlatformError('INVALID', `Cannot use ${shown(config.path)}, because it has ${plural(lines.length, 'mistake')}:\n${lines.join('\n')}`, { issues });
+}
+
+/** The same error with lines instead of paths, if it is about the config; any other as it is. */
+export function explained(config: LoadedConfig, error: unknown): unknown {
+  if (!(error instanceof Error) || !('details' in error) || typeof error.details !== 'object' || error.details === null) return error;
+  const issues = issuesOf({ ...error.details });
+  return issues.length === 0 ? error : invalidConfig(config, issues);
 }

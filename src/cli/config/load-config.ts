@@ -61,6 +61,9 @@ function parseYaml(path: string, source: string): unknown {
   return document.toJS({ maxAliasCount: 100 });
 }
 
+// Node keeps modules by their URL; a config that was changed must be read anew.
+let loads = 0;
+
 const sdkUrl = new URL('../../../sdk/haven.ts', import.meta.url).href;
 
 /** Runs the config's code here, on the client: the cluster only ever stores the data it results in. */
@@ -71,7 +74,7 @@ async function evaluate(path: string): Promise<unknown> {
       specifier === '@haven/sdk' || specifier === 'haven' ? { url: sdkUrl, format: 'module-typescript', shortCircuit: true } : next(specifier, context),
   });
   try {
-    const loaded = await inTime(import(`${pathToFileURL(path).href}?at=${Date.now()}`) as Promise<{ default?: unknown }>);
+    const loaded = await inTime(import(`${pathToFileURL(path).href}?load=${++loads}`) as Promise<{ default?: unknown }>);
     if (loaded.default === undefined) throw new Error('it has no default export. Next: write "export default defineApp({ … })"');
     return plainData(loaded.default);
   } catch (error) {
@@ -106,7 +109,7 @@ function plainData(value: unknown, path = 'the config', depth = 0): unknown {
     );
   }
   throw new Error(
-    `${path} is ${value instanceof Date ? 'a date' : `a ${typeof value}`}, and a config may hold only text, numbers, true, false, lists and objects`,
+    `${path} is ${value instanceof Date ? 'a date' : typeof value === 'object' ? 'an object of a class' : `a ${typeof value}`}, and a config may hold only text, numbers, true, false, lists and objects`,
   );
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { StatusView } from '@haven/sdk';
+import type { GatewayTraffic } from '../traffic.ts';
 import { clusterFindings } from './cluster-checks.ts';
 import { worstVerdict } from './finding.ts';
 import { checkFreeDisk, checkNode, checkPorts, checkSync, percentile99 } from './machine-checks.ts';
@@ -33,7 +34,7 @@ const status: StatusView = {
   apps: [],
   attention: [],
 };
-const traffic = new Map([['gateway-1', { routes: [] }]]);
+const traffic: ReadonlyMap<string, GatewayTraffic> = new Map([['gateway-1', { services: {} }]]);
 const verdicts = (changed: Partial<StatusView>, answers = traffic) =>
   Object.fromEntries(clusterFindings({ ...status, ...changed }, { traffic: answers, wallNow: 1_000_100 }).map(({ check, verdict }) => [check, verdict]));
 
@@ -51,11 +52,11 @@ test('no leader, no gateway that answers and no node that is ready are failures'
   equal(verdicts({ nodes: node ? [node, { ...node, name: 'worker-2', condition: 'lost' }] : [] })['nodes'], 'warn');
 });
 
-test('a wrong clock, a node without limits and a gateway that heard nothing for long are warnings', () => {
+test('a wrong clock, a node without limits and a gateway cut off from control are warnings', () => {
   const node = status.nodes[0];
   equal(verdicts({ now: 1_005_000 })['clock skew'], 'warn');
   equal(verdicts({ nodes: node ? [{ ...node, limits: 'none' }] : [] })['limits'], 'warn');
-  equal(verdicts({}, new Map([['gateway-1', { routes: [], staleMs: 60_000 }]]))['gateway-1'], 'warn');
+  equal(verdicts({}, new Map([['gateway-1', { services: {}, controlConnected: false, routesAgeSeconds: 60 }]]))['gateway-1'], 'warn');
 });
 
 test('the verdict over all is the worst', () => {

@@ -1,0 +1,112 @@
+import type { DeployEvent, HavenClient, ServiceView } from '@haven/sdk';
+import { formatDuration } from '#base/duration';
+import { PlatformError } from '#base/errors';
+import type { CommandContext } from './command.ts';
+import { DeployProgress } from './deploy-progress.ts';
+import { type DeployResult, exitCodeOfDeploy, failureLines, urlsOf } from './deploy-result.ts';
+import { EXIT } from './exit-codes.ts';
+import { addressesOf } from './home.ts';
+import { LiveScreen } from './live-screen.ts';
+import { formatTook, paint } from './output.ts';
+import { bounded, timeIsUp } from './polling.ts';
+import { resumed } from './resumed.ts';
+
+const REDRAW_MS = 200;
+
+/** What to follow, and for how long. */
+export interface Follow {
+  readonly app: string;
+  readonly release: number;
+  readonly timeoutMs: number | undefined;
+}
+
+/**
+ * Shows a deploy until it ends; resolves to the exit code that tells how. Ctrl-C detaches: the control plane carries the deploy, not this command.
+ * TIMEOUT when it has not ended in time.
+ */
+export async function followDeploy(context: CommandContext, client: HavenClient, follow: Follow): Promise<number> {
+  const { output, signal } = context;
+  const { app, release, timeoutMs } = follow;
+  const startedAt = performance.now();
+  const progress = new DeployProgress({ app, release, nowMs: startedAt });
+  using limit = bounded(signal, timeoutMs);
+  try {
+    // Known first, so that each instance can be shown as one of so many.
+    for (const service of await servicesOf(client, app, limit.signal))
+      for (const line of progress.take({ kind: 'service', service }, startedAt)) output.progress(line);
+    let isTold = false;
+    const events = resumed(() => client.followDeploy(app, release, { signal: limit.signal }), {
+      signal: limit.signal,
+      onAway: () => {
+        if (!isTold) output.progress('The control plane does not answer; waiting for it');
+        isTold = true;
+      },
+    });
+    const result = await lastOf(context, events, progress);
+    return await conclude(context, client, { result, progress, tookMs: performance.now() - startedAt });
+  } catch (error) {
+    if (limit.isLate() && timeoutMs !== undefined) {
+      throw timeIsUp(`Release ${release} of ${app} is still being deployed after ${formatDuration(timeoutMs)}; it goes on. Next: haven status ${app}`, {
+        app,
+        release,
+      });
+    }
+    if (!signal.aborted) throw error;
+    output.fail(`Stopped following; the deploy goes on. Next: haven status ${app}`);
+    return EXIT.interrupted;
+  }
+}
+
+async function servicesOf(client: HavenClient, app: string, signal: AbortSignal): Promise<readonly ServiceView[]> {
+  const { apps } = await client.status({ signal });
+  return apps.find(({ name }) => name === app)?.services ?? [];
+}
+
+async function lastOf(context: CommandContext, events: AsyncIterable<DeployEvent>, progress: DeployProgress): Promise<DeployResult> {
+  const { output } = context;
+  using screen = output.interactive ? new LiveScreen(process.stderr) : undefined;
+  const redraw = () => screen?.draw(progress.block(performance.now()));
+  const timer = screen && setInterval(redraw, REDRAW_MS);
+  try {
+    for await (const event of events) {
+      if (event.kind === 'heartbeat') continue;
+      const lines = progress.take(event, performance.now());
+      if (event.kind === 'result') {
+        redraw();
+        return event;
+      }
+      if (output.json) output.record(event);
+      // On a screen the block tells of instances; only what it has no place for stays above it.
+      else if (!screen) for (const line of lines) output.progress(line);
+      else if (event.kind === 'event') for (const line of lines) screen.print(line);
+      redraw();
+    }
+  } finally {
+    clearInterval(timer);
+  }
+  throw new PlatformError('UNAVAILABLE', 'Cannot tell how the deploy ended, because the cluster ended its stream');
+}
+
+async function conclude(
+  { output, home, signal }: CommandContext,
+  client: HavenClient,
+  end: { readonly result: DeployResult; readonly progress: DeployProgress; readonly tookMs: number },
+): Promise<number> {
+  const { result, progress, tookMs } = end;
+  const code = exitCodeOfDeploy(result);
+  const gateway = await client.status({ signal }).then(
+    (status) => status.gateways[0]?.address,
+    () => undefined,
+  );
+  const urls = code === EXIT.ok ? urlsOf(progress.services, gateway ?? addressesOf(home).gateway) : [];
+  if (output.json) {
+    output.record({ ...result, tookMs: Math.round(tookMs), urls });
+    return code;
+  }
+  if (code === EXIT.ok) {
+    output.progress(`${paint('green', '✓', process.stderr)} ${result.app} runs release ${result.release} after ${formatTook(tookMs)}`);
+    for (const url of urls) output.data(url);
+  }
+  for (const line of failureLines(result)) output.fail(line);
+  return code;
+}
