@@ -14,7 +14,7 @@ export function failureOf(member: Member, spec: ServiceSpec, draft: PlanDraft): 
   const { status, observation, readiness } = member.facts;
   if (status?.phase === 'failed') return causeOf(member, codeOf(status), status.reason);
   if (observation.wasHealthy) return undefined;
-  if (status?.phase === 'backing-off' && status.attempt >= MAX_STARTS_IN_ROLLOUT) {
+  if (status?.phase === 'backing-off' && status.failure !== undefined && status.attempt >= MAX_STARTS_IN_ROLLOUT) {
     return causeOf(member, codeOf(status), `${status.reason}, ${status.attempt} times in a row`);
   }
   if (observation.preparedAt === undefined || member.isHealthy) return undefined;
