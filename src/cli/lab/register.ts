@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { EVIDENCE_COMMANDS } from './evidence-commands.ts';
 
 /** What an action of the lab gets from the command line. */
 export interface LabInput {
@@ -10,7 +11,8 @@ export interface LabInput {
 /** Resolves to the exit code. */
 export type LabAction = (input: LabInput) => Promise<number>;
 
-interface LabCommand {
+/** One command of the lab; its code is loaded only when it runs. */
+export interface LabCommand {
   readonly usage: string;
   readonly summary: string;
   readonly options?: readonly (readonly [flags: string, description: string])[];
@@ -74,6 +76,21 @@ const COMMANDS: readonly LabCommand[] = [
     ],
     example: "haven lab gantt --jobs P1:0:24,P2:0:3,P3:0:3 --policies 'fifo,sjf,time-slice?quantum=4s'",
     load: () => import('./gantt.ts'),
+  },
+  ...EVIDENCE_COMMANDS,
+  {
+    usage: 'swf <log>',
+    summary: 'replays a log of parallel jobs in the Standard Workload Format, gz or not',
+    options: [
+      ['--policy <policy>', 'easy, easy-sjbf, conservative, fifo, …'],
+      ['--estimates <whose>', 'user or exact'],
+      ['--processors <n>', 'instead of what the header states'],
+      ['--arrival-scale <factor>', 'multiplies submission times: 0.6 raises the load'],
+      ['--tau <duration>', 'threshold of the bounded slowdown'],
+      ['--seed <n>', 'seed of policies that draw'],
+    ],
+    example: 'haven lab swf KTH-SP2-1996.swf --policy easy --json',
+    load: () => import('./swf.ts'),
   },
 ];
 

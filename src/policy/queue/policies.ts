@@ -1,9 +1,11 @@
 import { PlatformError } from '#base/errors';
 import type { OptionKinds, OptionsOf, PolicyString } from '../policy-string.ts';
 import { canonicalPolicy, choiceOption, durationOption, listOption, numberOption, orUnlimited, parsePolicyString, readOptions } from '../policy-string.ts';
+import { ConservativeBackfill } from './conservative-backfill.ts';
 import { DeficitRoundRobin } from './deficit-round-robin.ts';
 import { DominantResourceFairness } from './dominant-resource-fairness.ts';
 import { earliestDeadline } from './earliest-deadline.ts';
+import { EasyBackfill } from './easy-backfill.ts';
 import { FairShare } from './fair-share.ts';
 import { Fifo } from './fifo.ts';
 import { HighestResponseRatio } from './hrrn.ts';
@@ -66,6 +68,9 @@ export const POLICIES: Readonly<Record<string, PolicyEntry>> = {
   'fair-share': entry('least decayed usage first', FAIR_SHARE, (name, options) => {
     return new FairShare(name, { halfLife: options['half-life'], quantum: options.quantum });
   }),
+  easy: entry('first come first served with EASY backfilling', {}, (name) => new EasyBackfill(name, { order: 'submission' })),
+  'easy-sjbf': entry('EASY backfilling, shortest estimates first', {}, (name) => new EasyBackfill(name, { order: 'shortest-first' })),
+  conservative: entry('conservative backfilling: every task holds a planned start', {}, (name) => new ConservativeBackfill(name)),
   drf: entry('dominant resource fairness', {}, (name) => new DominantResourceFairness(name)),
 };
 

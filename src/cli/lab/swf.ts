@@ -1,0 +1,48 @@
+import { PlatformError } from '#base/errors';
+import { replayLog } from '#lab/log-replay';
+import { parseSwf } from '#lab/swf';
+import { createOutput, table } from '../output.ts';
+import { countOption, durationOf, textOption } from './lab-options.ts';
+import { readInput } from './read-input.ts';
+import type { LabInput } from './register.ts';
+
+/** Skipped rows that are shown one by one; the rest is counted. */
+const MOST_SHOWN = 5;
+
+/** `haven lab swf LOG.swf[.gz]`. */
+export async function run({ args, options }: LabInput): Promise<number> {
+  const output = createOutput({ json: options['json'] === true, quiet: options['quiet'] === true });
+  const estimates = textOption(options, 'estimates', 'user');
+  if (estimates !== 'user' && estimates !== 'exact')
+    throw new PlatformError('INVALID', `Cannot use --estimates ${estimates}, because it must be user or exact`);
+  const compression = Number(textOption(options, 'arrivalScale', '1'));
+  if (!(compression > 0))
+    throw new PlatformError('INVALID', `Cannot use --arrival-scale ${textOption(options, 'arrivalScale', '')}, because it must be a number above 0`);
+  const path = args[0] ?? '';
+  const log = parseSwf(await readInput(path), {
+    estimates,
+    ...(options['processors'] === undefined ? {} : { processors: countOption(options, 'processors', 1) }),
+  });
+  for (const row of log.skipped.slice(0, MOST_SHOWN)) output.warn(`${path}${row.line > 0 ? `:${row.line}` : ''} ${row.reason}; the row is not used`);
+  if (log.skipped.length > MOST_SHOWN) output.warn(`${log.skipped.length - MOST_SHOWN} more rows are not used`);
+  if (log.unsorted > 0) output.warn(`${log.unsorted} rows were submitted before the row above them; the log was sorted`);
+  const jobs = compression === 1 ? log.jobs : log.jobs.map((job) => ({ ...job, at: Math.round(job.at * compression) }));
+  const policy = textOption(options, 'policy', 'easy');
+  const startedAt = performance.now();
+  const tau = durationOf(options, 'tau');
+  const result = replayLog(jobs, { policy, processors: log.processors, seed: countOption(options, 'seed', 1, 0), ...(tau > 0 ? { tau } : {}) });
+  const seconds = (performance.now() - startedAt) / 1_000;
+  if (result.fallback !== '') output.warn(`${policy} was replaced by first come, first served: ${result.fallback}`);
+  const facts = { policy, estimates, processors: log.processors, ...result, skipped: log.skipped.length, unsorted: log.unsorted, overran: log.overran };
+  if (output.json) output.record(facts);
+  else {
+    output.progress(`${jobs.length} jobs in ${seconds.toFixed(2)} s; times in seconds, bounded slowdown with tau 10 s`);
+    output.data(
+      table(
+        ['', '>value'],
+        Object.entries(facts).map(([name, value]) => [name.replaceAll('_', ' '), String(value)]),
+      ),
+    );
+  }
+  return 0;
+}
