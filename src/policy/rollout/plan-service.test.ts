@@ -286,6 +286,16 @@ test('active/standby: the standby takes over for good when the active one is los
   deepEqual(service.app.activeSlots, {});
 });
 
+test('active/standby: the first slot becomes active even if the standby is ready first', () => {
+  for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
+    const service = model({ count: 2, mode: 'active-standby', luck: generator(seed) });
+    service.deploy('good');
+    run(service, 30_000);
+    equal(primary(service), 1);
+    equal(service.state.activeSlot, 1);
+  }
+});
+
 test('active/standby: an update changes the standby first and has one primary at all times', () => {
   const service = stable({ count: 2, mode: 'active-standby' });
   service.deploy('good');

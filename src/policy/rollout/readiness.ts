@@ -11,7 +11,7 @@ export interface RoutingView {
 export interface Readiness {
   /** Every live gateway reports this attempt passing (R2, H2: unknown is not passing). */
   readonly ready: boolean;
-  /** Some gateway is alive and none reports it passing. */
+  /** Some gateway is alive, and all that are report this attempt failing; one that does not know yet is no witness. */
   readonly failingEverywhere: boolean;
   /** Every live gateway has applied a route that sends it nothing new (S1). */
   readonly unrouted: boolean;
@@ -49,7 +49,7 @@ export function readinessOf(
   const reason = reports.map(({ report }) => report?.reason ?? '').find((each) => each !== '');
   return {
     ready: isRunning && passing.length === gateways.length,
-    failingEverywhere: passing.length === 0,
+    failingEverywhere: reports.every(({ report }) => report?.attempt === attempt && report.health === 'failing'),
     unrouted,
     inFlight: reports.reduce((sum, { report }) => sum + (report?.inFlight ?? 0), 0),
     ...(reason === undefined ? {} : { reason }),

@@ -51,7 +51,7 @@ interface ModelGateway {
   appliedRevision: number;
   applied: Route | undefined;
   nextApplyAt: Moment;
-  readonly health: Map<string, { passing: boolean; transitions: number; attempt: number; nextAt: Moment }>;
+  readonly health: Map<string, { passing: boolean | undefined; transitions: number; attempt: number; nextAt: Moment }>;
 }
 
 /** The spec of the modelled service; `version` tells releases apart. */
@@ -318,7 +318,7 @@ export class ServiceModel {
     for (const backend of gateway.applied?.backends ?? []) {
       const known = gateway.health.get(backend.id);
       if (known?.attempt !== backend.attempt) {
-        gateway.health.set(backend.id, { passing: false, transitions: (known?.transitions ?? 0) + 1, attempt: backend.attempt, nextAt: this.#soon(2_000) });
+        gateway.health.set(backend.id, { passing: undefined, transitions: (known?.transitions ?? 0) + 1, attempt: backend.attempt, nextAt: this.#soon(2_000) });
       } else if (known.nextAt <= this.now) {
         const passing = this.#serves(backend.id);
         if (passing !== known.passing) known.transitions++;
@@ -338,7 +338,7 @@ export class ServiceModel {
     const address = { host: '127.0.0.1', port: 1 };
     const reports = (gateway.applied?.backends ?? []).map((backend) => {
       const health = gateway.health.get(backend.id);
-      const word = health === undefined ? 'unknown' : health.passing ? 'passing' : 'failing';
+      const word = health?.passing === undefined ? 'unknown' : health.passing ? 'passing' : 'failing';
       return [backend.id, { attempt: backend.attempt, health: word, transitions: health?.transitions ?? 0, inFlight: 0, reason: '' }] as const;
     });
     return { name, address, adminAddress: address, pid: 1, appliedRevision: gateway.appliedRevision, backends: Object.fromEntries(reports) };

@@ -58,11 +58,17 @@ function active(request: TierRequest, staying: readonly Member[]): Choice | unde
   const now = best(primaries);
   const ready = staying.filter((member) => member.isReady);
   // Gateways moved to the standby the moment the active one failed; what follows makes that permanent.
-  const isLost = now === undefined || now.isBroken || now.facts.host.kind === 'lost' || now.facts.readiness.failingEverywhere;
+  const isLost = now === undefined || (now.isBroken && !isFirstStart(now)) || now.facts.host.kind === 'lost' || now.facts.readiness.failingEverywhere;
   if (!isLost || ready.length === 0) return now === undefined ? firstOf(request, staying) : { member: now, reason: `${now.name} is active` };
   const next = best(ready.filter((member) => member.slot === request.activeSlot && member !== now)) ?? best(ready);
   if (next === undefined || next === now) return now === undefined ? undefined : { member: now, reason: `${now.name} is active` };
   return { member: next, reason: now === undefined ? `${next.name} takes over` : `${next.name} takes over, because ${now.name} does not serve` };
+}
+
+/** Nobody was active yet: the one that is to be is given its time, while the gateways send requests to the standby if that is ready first. */
+function isFirstStart({ facts: { host, status, observation } }: Member): boolean {
+  const isOnItsWay = status === undefined || ['fetching', 'installing', 'starting', 'running'].includes(status.phase);
+  return isOnItsWay && (status?.attempt ?? 0) <= 1 && !observation.wasReady && host.kind !== 'gone';
 }
 
 function firstOf(request: TierRequest, staying: readonly Member[]): Choice | undefined {
