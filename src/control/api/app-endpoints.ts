@@ -127,8 +127,11 @@ export const APP_ENDPOINTS: readonly Endpoint[] = [
     path: '/v1/apps/:app/deploys/:release/follow',
     summary: 'what happens until the deploy of a release is over; the last line is its result',
     answers: 'DeployEvent (NDJSON)',
-    handle: async ({ store, view }, { parameters, signal }) => {
-      return { kind: 'lines', lines: await followDeploy({ store, view }, { app: parameters.name('app'), release: parameters.number('release'), signal }) };
+    handle: async ({ world, store, view }, { parameters, signal }) => {
+      return {
+        kind: 'lines',
+        lines: await followDeploy({ world, store, view }, { app: parameters.name('app'), release: parameters.number('release'), signal }),
+      };
     },
   }),
   endpoint({

@@ -6,12 +6,22 @@ import type { Event } from '#model/event';
 import { PREFIX } from '#model/keys';
 import type { StoreView, ViewBatch } from '#model/store-view';
 import type { Store } from '#store/store';
+import type { World } from '#world/world';
 import { type ClusterState, readPrefix, readState } from './cluster-state.ts';
 import { instanceViews, serviceViews } from './views.ts';
 
+/** Changes come in bursts: the state is read once for those of so long. */
+const BURST_MS = 30;
+
+interface FollowParts {
+  readonly world: Pick<World, 'clock'>;
+  readonly store: Store;
+  readonly view: StoreView;
+}
+
 /** Everything that happens to an app from here on until the release's deploy is over; the result is the last. NOT_FOUND if there is no such release. */
 export async function followDeploy(
-  parts: { readonly store: Store; readonly view: StoreView },
+  parts: FollowParts,
   options: { readonly app: Name; readonly release: number; readonly signal: AbortSignal },
 ): Promise<AsyncIterable<DeployEvent>> {
   const state = await readState(parts.store);
@@ -24,7 +34,7 @@ export async function followDeploy(
 }
 
 async function* deployEvents(
-  parts: { readonly store: Store; readonly view: StoreView },
+  parts: FollowParts,
   options: { readonly app: Name; readonly release: number; readonly signal: AbortSignal; readonly state: ClusterState },
 ): AsyncGenerator<DeployEvent, void, undefined> {
   const { app, signal } = options;
@@ -41,6 +51,7 @@ async function* deployEvents(
       for await (const batch of batches) {
         for (const event of eventsIn(batch, app)) yield { kind: 'event', event };
         if (batch.revision <= state.revision || !batch.events.some((change) => concerns(app, keyOfChange(change)))) continue;
+        await parts.world.clock.sleep(BURST_MS, signal);
         state = await readState(parts.store);
         yield* shown.changes(state);
         result = resultOf(state, options);
