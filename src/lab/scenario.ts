@@ -116,7 +116,8 @@ function sizesOf(scenario: Scenario): { readonly jobs: number; readonly warmup: 
   return { jobs: scenario.jobs, warmup: scenario.warmup, tau: scenario.tau ?? 10 * UNIT };
 }
 
-function sourceOf(scenario: Scenario): JobSource {
+/** The arrivals of a scenario, seeded by it. */
+export function sourceOf(scenario: Scenario): JobSource {
   const { jobs, seed } = scenario;
   const first = scenario.classes[0];
   if (first === undefined) throw new PlatformError('INVALID', 'Cannot simulate, because the scenario has no class of jobs');
@@ -128,7 +129,8 @@ function sourceOf(scenario: Scenario): JobSource {
   return new OpenSource(classes, estimate === undefined ? { jobs, seed } : { jobs, seed, estimate });
 }
 
-function estimatorOf(scenario: Scenario): Estimator | undefined {
+/** How a scenario's estimates err; undefined when they are exact. */
+export function estimatorOf(scenario: Pick<Scenario, 'estimates'>): Estimator | undefined {
   const estimates = scenario.estimates;
   if (estimates === undefined || estimates.model === 'exact') return undefined;
   if (estimates.model === 'exp') return (size, random) => Math.max(1, Math.round(-size * ln(random.positive())));

@@ -15,7 +15,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Threads that run plain-data tasks, one per core; tasks wait in order. Answers come back as plain data. */
+/** Threads that run plain-data tasks, one per core; tasks wait in order. Answers come back as plain data. `entry` is the threads' file beside this one. */
 export class ScenarioPool implements AsyncDisposable {
   readonly #workers: Worker[] = [];
   readonly #idle: Worker[] = [];
@@ -23,9 +23,9 @@ export class ScenarioPool implements AsyncDisposable {
   readonly #running = new Map<Worker, Waiting>();
   #nextId = 0;
 
-  constructor(threads = availableParallelism()) {
+  constructor(threads = availableParallelism(), entry = 'scenario-worker') {
     for (let index = 0; index < threads; index += 1) {
-      const worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './scenario-worker.ts' : './scenario-worker.js', import.meta.url));
+      const worker = new Worker(new URL(`./${entry}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
       worker.on('message', (answer: Answer) => this.#settle(worker, answer));
       worker.on('error', (error) => {
         this.#running.get(worker)?.reject(error);

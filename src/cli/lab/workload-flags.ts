@@ -1,0 +1,15 @@
+/** Options of every command that takes a workload. */
+export const WORKLOAD_FLAGS = [
+  ['--workload <workload>', "a law of sizes with a load, 'bpareto?low=1&high=1000&alpha=1.5&load=0.8', or a trace: FILE.jsonl, .csv, .swf, each also .gz"],
+  ['--arrivals <law>', 'instead of a workload: poisson?rate=0.8, or gaps from a law: det?mean=1'],
+  ['--sizes <law>', 'instead of a workload: service times such as exp?mean=1; numbers are seconds'],
+  ['--tenants <list>', 'NAME=WEIGHT joined by commas: arrivals are divided evenly'],
+  ['--columns <map>', 'of a CSV: at=COLUMN,size=COLUMN and any of estimate, tenant, priority, weight, width'],
+  ['--unit <unit>', 'of times in a CSV: s, ms or us'],
+  ['--servers <n>', 'workers'],
+  ['--jobs <n>', 'jobs of each run; of a trace, only the first so many'],
+  ['--warmup <n>', 'first jobs that are not measured'],
+  ['--switch-cost <duration>', 'cost of giving a worker to a task'],
+  ['--switch-mode <mode>', 'every-slice or on-change'],
+  ['--estimates <model>', 'exact, exp, or lognormal:SIGMA'],
+] as const;

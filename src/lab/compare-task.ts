@@ -1,0 +1,26 @@
+import { unreachable } from '#base/assert';
+import type { ComparedRun, RunFigures } from './compare-run.ts';
+import { runCompared } from './compare-run.ts';
+import type { Scenario, ScenarioResult } from './scenario.ts';
+import { runScenario } from './scenario.ts';
+
+/** Work for a thread, as plain data. */
+export type LabTask = { readonly kind: 'compare'; readonly run: ComparedRun } | { readonly kind: 'scenario'; readonly scenario: Scenario };
+
+/** What each kind of task yields, as plain data. */
+export interface LabResults {
+  readonly compare: RunFigures;
+  readonly scenario: ScenarioResult;
+}
+
+/** Runs one task; the same task gives the same result in every thread. */
+export function runLabTask(task: LabTask): LabResults[LabTask['kind']] {
+  switch (task.kind) {
+    case 'compare':
+      return runCompared(task.run);
+    case 'scenario':
+      return runScenario(task.scenario);
+    default:
+      return unreachable(task);
+  }
+}
