@@ -155,7 +155,7 @@ test('a failing alive check restarts the instance', async () => {
   const rig = await started([instance]);
   await rig.reach(instance.id, 'running');
   const waiting = await rig.reach(instance.id, 'backing-off', 30_000);
-  assert.equal(waiting.failure, 'alive-check');
+  assert.equal(waiting.failure, 'alive-check', JSON.stringify(waiting));
   assert.match(waiting.reason, /failed 3 times: GET \/alive answered 500/);
   assert.equal((await rig.reach(instance.id, 'running')).attempt, 2);
 });
