@@ -84,6 +84,7 @@ test('R6: a failing update is reverted once, and untouched old instances stay wh
   equal(release?.outcome.kind, 'reverted');
   ok(service.state.rollout.phase === 'failed' && service.state.rollout.revertTo === 1);
   ok(service.state.rollout.cause.code === 'exited' && service.state.rollout.cause.message.startsWith('web.1 on worker-'));
+  deepEqual(service.state.rollout.cause.output, ['boom']);
 });
 
 test('R6: the first deploy ever that fails is stopped, is not tried again, and says why with the last output', () => {

@@ -295,7 +295,8 @@ export class ServiceModel {
 
   #status({ id, node }: Instance, { phase, attempt }: Runner): InstanceStatus {
     const address = phase === 'running' ? { address: { host: '127.0.0.1', port: 20_000 } } : {};
-    const failure = phase === 'failed' ? { failure: 'exited' as const, output: ['boom'] } : {};
+    const failure = phase === 'failed' || phase === 'backing-off' ? { failure: 'exited' as const, output: ['boom'] } : {};
+    const next = phase === 'backing-off' ? { nextStartAt: this.now } : {};
     return {
       id,
       node,
@@ -305,6 +306,7 @@ export class ServiceModel {
       restarts: attempt - 1,
       ...address,
       ...failure,
+      ...next,
       reason: phase === 'failed' ? 'exited with code 1' : phase,
     };
   }
