@@ -64,17 +64,16 @@ export class Checkers {
 
   onRevision(seen: SeenRevision): void {
     this.#checkCaller(seen);
-    const services = new Set<string>();
+    const placed = new Set<string>();
     for (const { key, before, after } of seen.changes) {
       if (key.startsWith(PREFIX.instances)) {
         const change = valuesOf<Instance>(before, after);
         this.#checkInstance(seen, change);
-        const instance = change.after ?? change.before;
-        if (instance) services.add(`${instance.app}/${instance.service}`);
+        if (change.after && !change.before) placed.add(`${change.after.app}/${change.after.service}`);
       }
       if (key.startsWith(PREFIX.agents) && !after) this.#noteLost(key.slice(PREFIX.agents.length));
     }
-    for (const service of services) this.#checkCount(service);
+    for (const service of placed) this.#checkCount(service);
     this.#noteReady(seen.atMs);
   }
 
@@ -140,7 +139,9 @@ export class Checkers {
     const spec = this.#wantedSpec(service);
     const node = this.#history.value<Node>(keyOf.node(instance.node));
     const isOverdue = node?.drain !== undefined && virtualWall(seen.atMs) >= node.drain.deadline - stopMs(instance.spec) - deadlineSlackMs;
-    if (!app || app.removing || !spec || isOverdue) return;
+    // A machine without power takes its instances along, whatever the gateways still believe.
+    const isMachineGone = node?.power !== 'on' && this.#history.value(keyOf.agent(instance.node)) === undefined;
+    if (!app || app.removing || !spec || isOverdue || isMachineGone) return;
     const all = this.#readyByService.get(service) ?? [];
     // A look counts until the next one: that of a quiet time may be old.
     const looks = all.filter((_look, index) => (all[index + 1]?.atMs ?? seen.atMs) >= seen.atMs - lookBackMs);
@@ -157,7 +158,7 @@ export class Checkers {
     }
   }
 
-  /** Counted when instances change: a user who scales down may be waiting for it. */
+  /** Counted when one is placed: who scales down waits for drains, which take their time. */
   #checkCount(service: string): void {
     const spec = this.#wantedSpec(service);
     if (!spec) return;

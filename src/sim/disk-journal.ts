@@ -151,7 +151,10 @@ function unframed(bytes: Uint8Array): JournalRecord[] {
   const records: JournalRecord[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let offset = 0; offset + headBytes <= bytes.length; ) {
-    const end = offset + headBytes + view.getUint32(offset);
+    const length = view.getUint32(offset);
+    // A torn write may leave a hole of zeros, which would pass for a record without a body.
+    if (length === 0) break;
+    const end = offset + headBytes + length;
     const body = bytes.subarray(offset + headBytes, end);
     if (end > bytes.length || crc32c(body) !== view.getUint32(offset + 4)) break;
     records.push(JSON.parse(toText(body)) as JournalRecord);

@@ -115,7 +115,7 @@ function act(cluster: ClusterSimulation): readonly string[] {
       case 'deploy-broken':
         return deployed(shop(luck, { version: ++version, quality: luck.pick(['crashes', 'never-listens', 'sick'] as const), count: 1 + luck.integer(4) }));
       case 'scale':
-        return scaled('shop', 'web', luck.integer(6));
+        return scaled('shop', 'web', 1 + luck.integer(5));
       case 'drain':
         return nodeChanged(node, { kind: 'drain', deadlineMs: 20_000, reason: 'maintenance' });
       case 'undrain':

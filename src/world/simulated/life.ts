@@ -13,6 +13,8 @@ export class Life {
   readonly #waiting: (() => void)[] = [];
   #isEnded = false;
   #isPaused = false;
+  /** What waited is being let go, one callback at a time. */
+  #isDraining = false;
 
   constructor(scheduler: Scheduler, parent?: Life) {
     this.#scheduler = scheduler;
@@ -83,17 +85,28 @@ export class Life {
 
   resume(): void {
     this.#isPaused = false;
-    // Each callback comes through #enter again, because an earlier one may pause or end this life once more; a nanosecond apart keeps their order.
-    for (const [index, callback] of this.#waiting.splice(0).entries()) {
-      this.#scheduler.at(this.#scheduler.nowMs + index * 1e-6, () => this.#enter(callback));
-    }
+    this.#drain();
+  }
+
+  /** Lets the first of those that wait go, and after it the next: any of them may pause or end this life once more. */
+  #drain(): void {
+    if (this.#isDraining || this.#waiting.length === 0) return;
+    this.#isDraining = true;
+    const step = (): void => {
+      this.#isDraining = false;
+      if (this.#isEnded || this.#isPaused) return;
+      this.#waiting.shift()?.();
+      this.#drain();
+    };
+    this.#scheduler.at(this.#scheduler.nowMs, () => (this.#parent ? this.#parent.#enter(step) : step()));
   }
 
   /** Through the gates of all lives around this one, the outermost first. */
   #enter(callback: () => void): void {
     const inner = () => {
       if (this.#isEnded) return;
-      if (this.#isPaused) this.#waiting.push(callback);
+      // L2: nobody overtakes those that still wait.
+      if (this.#isPaused || this.#waiting.length > 0) this.#waiting.push(callback);
       else callback();
     };
     if (this.#parent) this.#parent.#enter(inner);
