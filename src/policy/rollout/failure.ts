@@ -14,6 +14,7 @@ export function failureOf(member: Member, spec: ServiceSpec, draft: PlanDraft): 
   const { status, observation, readiness } = member.facts;
   if (status?.phase === 'failed') return causeOf(member, codeOf(status), status.reason);
   if (observation.wasHealthy) return undefined;
+  // The agent names the failure once it has read what the attempt wrote.
   if (status?.phase === 'backing-off' && status.failure !== undefined && status.attempt >= MAX_STARTS_IN_ROLLOUT) {
     return causeOf(member, codeOf(status), `${status.reason}, ${status.attempt} times in a row`);
   }
