@@ -65,7 +65,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     this.#plane = plane;
     this.#internalPort = internalPort;
     this.#body = new RequestBody(plane);
-    this.deadlineAt = plane.now() + LIMITS.keepAliveIdleMs;
+    this.deadlineAt = plane.tick() + LIMITS.keepAliveIdleMs;
     plane.clientsAccepted++;
     plane.clients.add(this);
     this.wire = Wire.accepted(socket, this, plane.readBuffer);
@@ -89,6 +89,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   onConnected(): void {}
 
   onBytes(bytes: Buffer, count: number): void {
+    this.#plane.tick();
     switch (this.phase) {
       case PHASE.head:
         this.#readHead(bytes, 0, count);
@@ -112,6 +113,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   }
 
   onWritable(): void {
+    this.#plane.tick();
     if (this.phase === PHASE.body || this.phase === PHASE.wait)
       this.deadlineAt = this.phase === PHASE.body ? this.#plane.now() + LIMITS.bodyIdleMs : Number.POSITIVE_INFINITY;
     this.#upstream?.resumeReading();
@@ -134,6 +136,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
 
   onClosed(): void {
     if (this.phase === PHASE.closed) return;
+    this.#plane.tick();
     this.#leave();
     this.phase = PHASE.closed;
     this.#plane.clients.remove(this);

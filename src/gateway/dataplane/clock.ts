@@ -3,9 +3,12 @@
  * works on sockets that no simulation has.
  */
 
+// A binding of the module is found faster than a global.
+const { performance: clock } = globalThis;
+
 /** Milliseconds on this machine's monotonic clock, with fractions. */
 export function monotonicNow(): number {
-  return performance.now();
+  return clock.now();
 }
 
 /** Milliseconds since 1970, for logs only. */

@@ -45,6 +45,7 @@ export class Dataplane implements Disposable {
 
   /** Puts a configuration in force, all at once. What stays keeps its connections and counts; what is gone gets no new request. */
   apply(revision: number, routes: readonly Route[]): void {
+    this.plane.tick();
     this.#revision = revision;
     this.#applyBackends(routes);
     const seen = new Set<string>();
@@ -67,6 +68,7 @@ export class Dataplane implements Disposable {
   }
 
   setHealth(updates: readonly HealthUpdate[]): void {
+    this.plane.tick();
     const changed = new Set<string>();
     for (const { key, health, reachable } of updates) {
       const backend = this.backends.get(key);
@@ -145,7 +147,7 @@ export class Dataplane implements Disposable {
   }
 
   #sweepDeadlines(): void {
-    const now = this.plane.now();
+    const now = this.plane.tick();
     for (let client = this.plane.clients.first; client !== undefined; ) {
       const { next } = client;
       if (client.deadlineAt <= now) client.expired();
@@ -160,7 +162,7 @@ export class Dataplane implements Disposable {
   }
 
   #sweepSuspicion(): void {
-    const now = this.plane.now();
+    const now = this.plane.tick();
     for (const service of this.services.values()) {
       if (service.inFlight === 0 || service.backends.length < 2) continue;
       for (const backend of service.backends) {
@@ -177,6 +179,7 @@ export class Dataplane implements Disposable {
     service.refresh();
     const usualMs = Math.max(...service.backends.map(({ times }) => times.usualMs));
     probe(backend.address, { path: service.probePath, timeoutMs: probeTimeoutMs(usualMs) }, (answered) => {
+      this.plane.tick();
       if (this.backends.get(backend.key) !== backend) return;
       if (answered) {
         backend.suspicion = 'none';

@@ -1,5 +1,8 @@
 import { BODY, type Head } from './head.ts';
 
+/** Below this a loop is faster than the call of `Buffer.copy` and the view that it makes. */
+const shortCopyBytes = 80;
+
 const VERSION_11 = Buffer.from(' HTTP/1.1\r\n', 'latin1');
 const ANSWER_11 = Buffer.from('HTTP/1.1', 'latin1');
 const CHUNKED = Buffer.from('Transfer-Encoding: chunked\r\n', 'latin1');
@@ -8,9 +11,10 @@ const UPGRADE = Buffer.from('Connection: Upgrade\r\nUpgrade: websocket\r\n', 'la
 const LENGTH = Buffer.from('Content-Length: ', 'latin1');
 const FORWARDED_HOST = Buffer.from('X-Forwarded-Host: ', 'latin1');
 const HOST = Buffer.from('Host: ', 'latin1');
-const ROOT = Buffer.from('/', 'latin1');
 const CR = 13;
 const LF = 10;
+const SLASH = 47;
+const QUESTION = 63;
 
 /** More than any line that is added to a head takes, together. */
 export const HEAD_MARGIN_BYTES = 1024;
@@ -20,36 +24,38 @@ export const HEAD_MARGIN_BYTES = 1024;
  * the client (R-14) and the id. `about` ends in the middle of the X-Request-Id line. Returns the offset after it.
  */
 export function writeRequestHead(out: Buffer, at: number, bytes: Buffer, head: Head, about: Buffer, id: Buffer): number {
-  let to = at + bytes.copy(out, at, head.start, head.methodEnd + 1);
-  if (head.targetAt < head.targetEnd) {
-    // An absolute form may go on with a query at once: its path is then "/".
-    if (bytes[head.targetAt] === 63) to += ROOT.copy(out, to);
-    to += bytes.copy(out, to, head.targetAt, head.targetEnd);
-  } else to += ROOT.copy(out, to);
-  to += VERSION_11.copy(out, to);
-  to = writeKept(out, to, bytes, head, head.fieldsAt);
-  if (head.upgradesToWebSocket) to += UPGRADE.copy(out, to);
-  if (head.body === BODY.chunked) to += CHUNKED.copy(out, to);
+  let to = at;
+  // The usual request line is passed on as it came, in one piece with the fields after it.
+  if (!head.isVersion10 && head.authorityEnd === 0) to = writeKept(out, to, bytes, head, head.start);
+  else {
+    to = put(out, to, bytes, head.start, head.methodEnd + 1);
+    if (head.targetAt === head.targetEnd || bytes[head.targetAt] === QUESTION) out[to++] = SLASH;
+    to = put(out, to, bytes, head.targetAt, head.targetEnd);
+    to = put(out, to, VERSION_11, 0, VERSION_11.length);
+    to = writeKept(out, to, bytes, head, head.fieldsAt);
+  }
+  if (head.upgradesToWebSocket) to = put(out, to, UPGRADE, 0, UPGRADE.length);
+  if (head.body === BODY.chunked) to = put(out, to, CHUNKED, 0, CHUNKED.length);
   else if (head.hasLength) to = writeLength(out, to, head.length);
   if (head.hostEnd !== 0) {
-    to += FORWARDED_HOST.copy(out, to);
-    to += bytes.copy(out, to, head.hostAt, head.hostEnd);
+    to = put(out, to, FORWARDED_HOST, 0, FORWARDED_HOST.length);
+    to = put(out, to, bytes, head.hostAt, head.hostEnd);
     out[to++] = CR;
     out[to++] = LF;
   } else to += HOST.copy(out, to) + writeEmptyLine(out, to + HOST.length);
-  to += about.copy(out, to);
-  to += id.copy(out, to);
+  to = put(out, to, about, 0, about.length);
+  to = put(out, to, id, 0, id.length);
   return to;
 }
 
 /** Writes the head of an answer as the client gets it. `closes`: the connection ends after it. */
 export function writeAnswerHead(out: Buffer, at: number, bytes: Buffer, head: Head, framing: AnswerFraming, closes: boolean): number {
-  let to = at + ANSWER_11.copy(out, at);
+  let to = put(out, at, ANSWER_11, 0, ANSWER_11.length);
   to = writeKept(out, to, bytes, head, head.start + 8);
-  if (framing === 'chunked') to += CHUNKED.copy(out, to);
+  if (framing === 'chunked') to = put(out, to, CHUNKED, 0, CHUNKED.length);
   else if (framing === 'length') to = writeLength(out, to, head.length);
-  else if (framing === 'upgrade') to += UPGRADE.copy(out, to);
-  if (closes) to += CLOSE.copy(out, to);
+  else if (framing === 'upgrade') to = put(out, to, UPGRADE, 0, UPGRADE.length);
+  if (closes) to = put(out, to, CLOSE, 0, CLOSE.length);
   out[to++] = CR;
   out[to++] = LF;
   return to;
@@ -76,21 +82,29 @@ export function hexDigit(value: number): number {
   return value < 10 ? 48 + value : 87 + value;
 }
 
+/** Copies `[from, end)` and returns the offset after it. */
+export function put(out: Buffer, at: number, bytes: Uint8Array, from: number, end: number): number {
+  const length = end - from;
+  if (length > shortCopyBytes) (bytes as Buffer).copy(out, at, from, end);
+  else for (let i = 0; i < length; i++) out[at + i] = bytes[from + i] as number;
+  return at + length;
+}
+
 function writeKept(out: Buffer, at: number, bytes: Buffer, head: Head, from: number): number {
   const { dropped, droppedCount } = head;
   let to = at;
   let keptFrom = from;
   for (let i = 0; i < droppedCount; i += 2) {
     const droppedFrom = dropped[i] as number;
-    if (droppedFrom > keptFrom) to += bytes.copy(out, to, keptFrom, droppedFrom);
+    if (droppedFrom > keptFrom) to = put(out, to, bytes, keptFrom, droppedFrom);
     keptFrom = dropped[i + 1] as number;
   }
   const end = head.end - 2;
-  return end > keptFrom ? to + bytes.copy(out, to, keptFrom, end) : to;
+  return end > keptFrom ? put(out, to, bytes, keptFrom, end) : to;
 }
 
 function writeLength(out: Buffer, at: number, length: number): number {
-  let to = at + LENGTH.copy(out, at);
+  let to = put(out, at, LENGTH, 0, LENGTH.length);
   let digits = 1;
   for (let bound = 10; bound <= length; bound *= 10) digits++;
   for (let i = to + digits - 1, left = length; i >= to; i--, left = Math.floor(left / 10)) out[i] = 48 + (left % 10);

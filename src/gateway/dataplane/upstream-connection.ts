@@ -3,7 +3,7 @@ import type { Backend } from './backend.ts';
 import { ChunkedReader } from './chunked-reader.ts';
 import { type ClientConnection, PHASE } from './client-connection.ts';
 import { BODY, type BodyKind, Head, SCAN } from './head.ts';
-import { type AnswerFraming, writeAnswerHead, writeChunkSize } from './head-writer.ts';
+import { type AnswerFraming, put, writeAnswerHead, writeChunkSize } from './head-writer.ts';
 import type { Linked } from './intrusive-list.ts';
 import { LIMITS } from './limits.ts';
 import type { Plane } from './plane.ts';
@@ -77,6 +77,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   }
 
   onConnected(): void {
+    this.#plane.tick();
     const { client } = this;
     if (client === undefined) {
       this.close();
@@ -94,6 +95,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   }
 
   onBytes(bytes: Buffer, count: number): void {
+    this.#plane.tick();
     switch (this.#state) {
       case STATE.head:
         this.#readHead(bytes, count);
@@ -118,6 +120,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   }
 
   onEnded(): void {
+    this.#plane.tick();
     if (this.#state === STATE.tunnel) {
       this.client?.wire.end();
       return;
@@ -127,6 +130,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   }
 
   onClosed(error: NodeJS.ErrnoException | undefined): void {
+    this.#plane.tick();
     this.#lost(error);
   }
 
@@ -309,7 +313,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
       case BODY.length: {
         const take = Math.min(this.#left, end - at);
         this.#left -= take;
-        if (outAt > 0) this.#sendScratch(outAt + bytes.copy(this.#plane.scratch, outAt, at, at + take));
+        if (outAt > 0) this.#sendScratch(put(this.#plane.scratch, outAt, bytes, at, at + take));
         else this.#send(take === bytes.length ? bytes : bytes.subarray(at, at + take));
         if (this.#left === 0) this.#finish(at + take < end);
         return;

@@ -16,6 +16,7 @@ export interface WireUser {
 /** The parts of Node's stream handle that are used when they are there. Undocumented, so every use has a fallback. */
 interface StreamHandle {
   writeBuffer?(request: WriteRequest, bytes: Buffer): number;
+  onread?: (this: StreamHandle, bytes: ArrayBuffer | undefined) => Buffer | undefined;
 }
 
 interface WriteRequest {
@@ -28,6 +29,7 @@ interface StreamInternals {
   readonly WriteWrap: new () => WriteRequest;
   readonly streamBaseState: Int32Array;
   readonly kLastWriteWasAsync: number;
+  readonly kReadBytesOrError: number;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -46,8 +48,11 @@ export class Wire {
   readonly #user: WireUser;
   #pendingWrites = 0;
   #error: NodeJS.ErrnoException | undefined;
+  #buffer: Buffer;
   #nextBuffer: Buffer | undefined;
   #isFenced = false;
+  /** Set while bytes may go straight to the kernel. */
+  #handle: StreamHandle | undefined;
 
   private constructor(
     user: WireUser,
@@ -55,6 +60,7 @@ export class Wire {
     buffer: Buffer,
   ) {
     this.#user = user;
+    this.#buffer = buffer;
     this.#nextBuffer = buffer;
     this.#socket = makeSocket({
       // Asked after each read: a buffer to change to, or nothing to go on with the one in use.
@@ -72,7 +78,31 @@ export class Wire {
     this.#socket.on('error', (error) => {
       this.#error = error;
     });
-    this.#socket.on('close', () => this.#user.onClosed(this.#error));
+    this.#socket.on('close', () => {
+      this.#handle = undefined;
+      this.#user.onClosed(this.#error);
+    });
+  }
+
+  /** From here on reads and writes skip the stream machinery if this Node allows it. */
+  #goDirect(): void {
+    const handle = (this.#socket as unknown as { _handle: StreamHandle | null })._handle;
+    if (internals === undefined || handle === null || typeof handle.writeBuffer !== 'function' || typeof handle.onread !== 'function') return;
+    const { streamBaseState, kReadBytesOrError } = internals;
+    const ofNode = handle.onread;
+    this.#handle = handle;
+    this.#nextBuffer = undefined;
+    handle.onread = (bytes) => {
+      const count = streamBaseState[kReadBytesOrError] as number;
+      // The end and errors are the socket's to tell.
+      if (count <= 0 || this.#handle === undefined) return ofNode.call(handle, bytes);
+      this.#user.onBytes(this.#buffer, count);
+      const next = this.#nextBuffer;
+      if (next === undefined) return undefined;
+      this.#nextBuffer = undefined;
+      this.#buffer = next;
+      return next;
+    };
   }
 
   /** Takes over a connection that a paused server accepted. `net.Server` offers no buffer of ours for it, so its handle is wrapped again. */
@@ -83,6 +113,7 @@ export class Wire {
     socket.destroy();
     const wire = new Wire(user, (onread) => new Socket({ handle, onread, allowHalfOpen: true } as unknown as SocketConstructorOpts), buffer);
     wire.#socket.setNoDelay(true);
+    wire.#goDirect();
     wire.#socket.resume();
     return wire;
   }
@@ -90,7 +121,10 @@ export class Wire {
   /** Connects; `onConnected` or `onClosed` follows. */
   static connected(address: { readonly host: string; readonly port: number }, user: WireUser, buffer: Buffer): Wire {
     const wire = new Wire(user, (onread) => new Socket({ onread, allowHalfOpen: true } as unknown as SocketConstructorOpts), buffer);
-    wire.#socket.once('connect', () => user.onConnected());
+    wire.#socket.once('connect', () => {
+      wire.#goDirect();
+      user.onConnected();
+    });
     wire.#socket.setNoDelay(true);
     wire.#socket.connect({ host: address.host, port: address.port });
     return wire;
@@ -110,12 +144,11 @@ export class Wire {
 
   /** Writes the bytes; true when they are still referenced until `onWritable`. */
   write(bytes: Buffer): boolean {
-    const handle = (this.#socket as unknown as { _handle: StreamHandle | null })._handle;
-    if (handle === null || this.#socket.destroyed) return false;
-    if (internals === undefined || handle.writeBuffer === undefined || this.#socket.writableLength > 0) return this.#writeThroughStream(bytes);
+    const handle = this.#handle;
+    if (handle === undefined || internals === undefined) return this.#writeThroughStream(bytes);
     const request = spare ?? new internals.WriteWrap();
     spare = undefined;
-    const failure = handle.writeBuffer(request, bytes);
+    const failure = (handle as Required<StreamHandle>).writeBuffer(request, bytes);
     if (failure !== 0) {
       spare = request;
       this.destroy();
@@ -151,19 +184,23 @@ export class Wire {
 
   /** Sends what is queued, then says that nothing more comes. Reading goes on. */
   end(): void {
+    this.#handle = undefined;
     this.#socket.end();
   }
 
   destroy(): void {
+    this.#handle = undefined;
     this.#socket.destroy();
   }
 
   /** Cuts the connection so that the other side sees an error and not an end. */
   reset(): void {
+    this.#handle = undefined;
     this.#socket.resetAndDestroy();
   }
 
   #writeThroughStream(bytes: Buffer): boolean {
+    if (!this.#socket.writable) return false;
     this.#socket.write(bytes);
     if (this.#socket.writableLength === 0) return false;
     if (this.#isFenced) return true;
@@ -200,10 +237,11 @@ function directWriteInternals(): StreamInternals | undefined {
   if (process.env['HAVEN_GATEWAY_WRITES'] === 'stream') return undefined;
   try {
     const binding = (process as unknown as { binding(name: string): Partial<StreamInternals> }).binding('stream_wrap');
-    const { WriteWrap, streamBaseState, kLastWriteWasAsync } = binding;
-    if (typeof WriteWrap !== 'function' || streamBaseState === undefined || kLastWriteWasAsync === undefined) return undefined;
+    const { WriteWrap, streamBaseState, kLastWriteWasAsync, kReadBytesOrError } = binding;
+    if (typeof WriteWrap !== 'function' || streamBaseState === undefined || kLastWriteWasAsync === undefined || kReadBytesOrError === undefined)
+      return undefined;
     // Later versions of Node return the request instead of taking it; there the stream is used.
-    return 'kLastWriteErr' in binding ? undefined : { WriteWrap, streamBaseState, kLastWriteWasAsync };
+    return 'kLastWriteErr' in binding ? undefined : { WriteWrap, streamBaseState, kLastWriteWasAsync, kReadBytesOrError };
   } catch {
     return undefined;
   }

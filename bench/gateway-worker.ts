@@ -1,0 +1,35 @@
+import { parseName } from '#base/name';
+import { Dataplane } from '#gateway/dataplane/dataplane';
+import { instanceIdOf } from '#model/instance';
+import type { Route } from '#model/route';
+
+/** One worker's data plane in front of one backend, as a program: PORT, ORIGIN. */
+const app = parseName('bench', 'an app');
+const service = parseName('web', 'a service');
+const routes = Number(process.env['ROUTES'] ?? 1);
+const backend = (slot: number) =>
+  ({
+    id: instanceIdOf(app, service, slot, 1),
+    name: `web.${slot}`,
+    attempt: 1,
+    address: { host: '127.0.0.1', port: Number(process.env['ORIGIN']) },
+    weight: 1,
+    tier: 'primary',
+    state: 'active',
+  }) as const;
+const table: Route[] = [{ app, service, matches: [{ host: '*', path: '/' }], balance: 'round-robin', backends: [backend(1)] }];
+for (let i = 1; i < routes; i++) {
+  const name = parseName(`web-${i}`, 'a service');
+  table.push({
+    app,
+    service: name,
+    matches: [{ host: `h${i}.test`, path: `/p${i}` }],
+    balance: 'round-robin',
+    backends: [{ ...backend(1), id: instanceIdOf(app, name, 1, 1) }],
+  });
+}
+const dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
+dataplane.apply(2, table);
+await dataplane.listen('public', { host: '127.0.0.1', port: Number(process.env['PORT']) });
+process.once('SIGINT', () => process.exit(0));
+process.stdout.write(`ready ${process.pid}\n`);
