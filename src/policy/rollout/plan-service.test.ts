@@ -235,6 +235,29 @@ test('D1: a drain starts the replacement first, even for a single instance', () 
   deepEqual(shape(service), ['1 r1 worker-2 run']);
 });
 
+test('R1, D1: an empty slot is filled before a drain may surge, so both together stay within the surge', () => {
+  const service = stable({ nodes: 4 });
+  const onDrained = [...service.instances.values()].find((each) => each.slot === 1);
+  const node = onDrained && service.nodes.get(onDrained.node);
+  ok(node);
+  node.drainDeadline = later(service.now, 600_000);
+  // Slot 3 is empty: its instance was taken out before its successor was placed.
+  for (const [id, { slot }] of service.instances) if (slot === 3) service.instances.delete(id);
+  const placed = service.control().actions.filter((action) => action.kind === 'place');
+  deepEqual(
+    placed.map((action) => action.slot),
+    [3, 1],
+  );
+  const narrow = stable({ nodes: 4, update: { maxSurge: 1, maxUnavailable: 1 } });
+  for (const each of narrow.instances.values()) {
+    const host = narrow.nodes.get(each.node);
+    if (host && each.slot < 3) host.drainDeadline = later(narrow.now, 600_000);
+  }
+  for (const [id, { slot }] of narrow.instances) if (slot === 3) narrow.instances.delete(id);
+  narrow.control();
+  equal([...narrow.instances.values()].filter((each) => each.intent.kind === 'run').length, 4);
+});
+
 test('D2: at the deadline of a drain what is left is stopped, kill time included', () => {
   const service = stable({ nodes: 1, count: 1 });
   const node = service.nodes.get('worker-1' as Name);

@@ -36,11 +36,13 @@ export interface Replacing {
 export function planReplacing(members: readonly Member[], pace: Pace, draft: PlanDraft): Replacing {
   const serving = new Serving(members, pace, draft);
   const placing = new Placing(pace, members, draft);
-  for (const slot of slotOrder(pace)) {
-    if (currentOf(members, slot) !== undefined || pace.templateFor(slot) === undefined) continue;
-    const replaced = members.filter((member) => member.slot === slot && isLive(member));
-    if (replaced.length === 0) placing.fill(slot, serving);
-    else if (serving.mayAddFor(replaced)) placing.fill(slot, serving);
+  const missing = slotOrder(pace).filter((slot) => currentOf(members, slot) === undefined && pace.templateFor(slot) !== undefined);
+  const replacedIn = (slot: number): readonly Member[] => members.filter((member) => member.slot === slot && isLive(member));
+  // Empty slots first: they are filled whatever the surge, which what follows may then only use up to its limit.
+  for (const slot of missing) if (replacedIn(slot).length === 0) placing.fill(slot, serving);
+  for (const slot of missing) {
+    const replaced = replacedIn(slot);
+    if (replaced.length > 0 && serving.mayAddFor(replaced)) placing.fill(slot, serving);
   }
   for (const member of inOrderOfHarm(members)) serving.drainIfAllowed(member);
   return placing.outcome();
