@@ -44,7 +44,8 @@ function instanceFacts({ snapshot, conditions, observations, now }: Seen, app: N
     // Facts about an instance come from its own node only.
     const status = reported?.node === instance.node ? reported : undefined;
     const condition = conditions.get(instance.node) ?? 'down';
-    const isAgentHeard = condition === 'ready' || condition === 'suspect';
+    // Not its condition: in a new leader's grace period a node counts as suspect though nobody hears it.
+    const isAgentHeard = snapshot.agents.has(instance.node);
     const readiness = readinessOf({ instance, status, isAgentHeard }, routing);
     const observation = observe(observations.get(instance.id), { instance, status, readiness }, now);
     observations.set(instance.id, observation);
