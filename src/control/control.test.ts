@@ -9,13 +9,14 @@ import { keyOf, LEADER_KEY, PREFIX } from '#model/keys';
 import type { Node } from '#model/node';
 import type { Route } from '#model/route';
 import type { Revision, Store, Transaction } from '#store/store';
-import { drain } from '#world/node/drain';
 import { Simulation } from '#world/simulated/simulation';
 import type { Instant } from '#world/world';
 import { LeaderWriter, putJson } from './leader-writer.ts';
 import { Term } from './leadership.ts';
 import { ScriptedCluster } from './scripted-cluster.ts';
 import { scriptedApp, scriptedService, writePool, writeRelease } from './scripted-parts.ts';
+
+const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const name = (text: string): Name => text as Name;
 const WEB = scriptedApp(name('shop'), [scriptedService(name('web')), scriptedService(name('api'), { count: 1 })]);

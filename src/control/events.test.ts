@@ -6,13 +6,14 @@ import type { Mirrored } from '#model/mirror';
 import type { Moment } from '#model/moment';
 import { MemoryStore } from '#store/memory/memory-store';
 import type { Revision } from '#store/store';
-import { drain } from '#world/node/drain';
 import { Simulation } from '#world/simulated/simulation';
 import type { Instant } from '#world/world';
 import { snapshotOf } from './cluster-snapshot.ts';
 import { EventLog } from './events.ts';
 import { LeaderWriter } from './leader-writer.ts';
 import { Term } from './leadership.ts';
+
+const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const simulation = new Simulation({ seed: 1, drain });
 const { world } = simulation.host('control');

@@ -5,10 +5,11 @@ import type { App, Release, ServiceState } from '#model/app';
 import type { Instance, InstanceId } from '#model/instance';
 import { keyOf, PREFIX } from '#model/keys';
 import type { GatewayStatus, Route } from '#model/route';
-import { drain } from '#world/node/drain';
 import { Simulation } from '#world/simulated/simulation';
 import { ScriptedCluster } from './scripted-cluster.ts';
 import { scriptedApp, scriptedService, writePool, writeRelease } from './scripted-parts.ts';
+
+const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const SHOP = 'shop' as Name;
 const WORKERS = ['worker-1', 'worker-2', 'worker-3'];

@@ -4,9 +4,10 @@ import { hasCode } from '#base/errors';
 import { LEADER_KEY } from '#model/keys';
 import { MemoryStore } from '#store/memory/memory-store';
 import type { Store } from '#store/store';
-import { drain } from '#world/node/drain';
 import { Simulation } from '#world/simulated/simulation';
 import { lead, type Term } from './leadership.ts';
+
+const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const leaseMs = 10_000;
 
