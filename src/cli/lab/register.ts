@@ -92,6 +92,17 @@ const COMMANDS: readonly LabCommand[] = [
     example: 'haven lab swf KTH-SP2-1996.swf --policy easy --json',
     load: () => import('./swf.ts'),
   },
+  {
+    usage: 'openb <nodes> <pods>',
+    summary: 'places the pods of the openb GPU trace on its nodes until more is asked for than there is',
+    options: [
+      ['--policy <policy>', 'fgd, best-fit, dot-product, worst-fit, gpu-packing, first-fit, random; ?tie=random&sample=500'],
+      ['--seeds <range>', 'runs: 42..51, or 42,43'],
+      ['--demand <percent>', 'GPUs asked for in all, per cent of those there are'],
+    ],
+    example: 'haven lab openb openb_node_list_gpu_node.csv openb_pod_list_default.csv --policy fgd --seeds 42..44 --json',
+    load: () => import('./openb.ts'),
+  },
 ];
 
 /**
