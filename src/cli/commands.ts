@@ -212,6 +212,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     usage: 'exec <instance> <command...>',
     summary: "run a command in an instance's folder and environment; its exit code is the command's",
+    details: 'Standard output and error come together on stdout. Options of haven go before the instance; all after it belongs to the command.',
     examples: ['haven exec shop/web.1 -- node --version'],
     completes: 'instance',
     passThrough: true,

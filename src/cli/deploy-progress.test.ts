@@ -70,14 +70,31 @@ test('instances of the release before are told of only when they change', () => 
   );
 });
 
-test('a reason why a service waits is said once', () => {
+test('why a service waits is said once, and only when it has held for a while', () => {
   const waiting: ServiceView = { ...service, pending: ['no node has 4 cores free'] };
+  const progress = new DeployProgress({ app: 'shop', release: 4, nowMs: 0 });
+  progress.take({ kind: 'service', service: waiting }, 0);
+  deepEqual(progress.overdue(2_000), []);
+  progress.take({ kind: 'service', service: { ...waiting, running: 1 } }, 2_500);
+  deepEqual(progress.overdue(3_500), ['web: no node has 4 cores free']);
+  deepEqual(progress.overdue(9_000), []);
+});
+
+test('a reason that passes soon is not told', () => {
+  const progress = new DeployProgress({ app: 'shop', release: 4, nowMs: 0 });
+  progress.take({ kind: 'service', service: { ...service, pending: ['web.1 is starting'] } }, 0);
+  progress.take({ kind: 'service', service }, 1_000);
+  deepEqual(progress.overdue(9_000), []);
+});
+
+test('what is healthy when first seen is no news, and the first attempt is no restart', () => {
   deepEqual(
     shownFor([
-      [0, { kind: 'service', service: waiting }],
-      [100, { kind: 'service', service: { ...waiting, running: 1 } }],
+      [0, { kind: 'instance', instance: { ...instance, state: 'healthy' } }],
+      [0, { kind: 'instance', instance: { ...instance, id: 'shop.web.3-9', name: 'web.3', slot: 3, attempt: 0 } }],
+      [100, { kind: 'instance', instance: { ...instance, id: 'shop.web.3-9', name: 'web.3', slot: 3, attempt: 1 } }],
     ]),
-    ['web: no node has 4 cores free'],
+    ['web.3 on worker-1: starting'],
   );
 });
 
@@ -99,7 +116,7 @@ test('the block has a line for each service and instance', () => {
 const cause = {
   code: 'exited',
   message: 'web.2 ended with code 1 right after its start',
-  instance: 'web.2',
+  instance: 'shop.web.2-9',
   node: 'worker-1',
   output: ['Error: \u001b[31mno database'],
 };
@@ -125,7 +142,7 @@ test('a rolled back deploy says why, where, the last output and what runs', () =
   ok(
     failureLines(result({ outcome: 'failed', cause }))
       .at(-1)
-      ?.startsWith('No release of shop runs'),
+      ?.startsWith('No other release of shop took its place'),
   );
   deepEqual(failureLines(result({})), []);
 });

@@ -2,6 +2,8 @@ import type { DeployEvent, InstanceView, ServiceView } from '@haven/sdk';
 import { formatTook, paint, printable, tableLines } from './output.ts';
 import { paintState } from './state-style.ts';
 
+const OVERDUE_MS = 3_000;
+
 /** What is known of a deploy from its stream, and how to show it: as lines that stay, or as a block drawn again and again. */
 export class DeployProgress {
   readonly #app: string;
@@ -9,6 +11,8 @@ export class DeployProgress {
   readonly #startedAtMs: number;
   readonly #services = new Map<string, ServiceView>();
   readonly #told = new Set<string>();
+  /** By service: why it waits, and since when. */
+  readonly #waiting = new Map<string, ReadonlyMap<string, number>>();
   readonly #instances = new Map<string, { readonly view: InstanceView; readonly seenAtMs: number }>();
 
   constructor(options: { readonly app: string; readonly release: number; readonly nowMs: number }) {
@@ -25,7 +29,8 @@ export class DeployProgress {
   take(event: DeployEvent, nowMs: number): readonly string[] {
     switch (event.kind) {
       case 'service':
-        return this.#takeService(event.service);
+        this.#takeService(event.service, nowMs);
+        return [];
       case 'instance':
         return this.#takeInstance(event.instance, nowMs);
       case 'instance-gone': {
@@ -43,6 +48,16 @@ export class DeployProgress {
     }
   }
 
+  /** Why services wait, once each has held long enough to be no passing step. */
+  overdue(nowMs: number): readonly string[] {
+    const lines = [...this.#waiting].flatMap(([service, reasons]) =>
+      [...reasons].filter(([, sinceMs]) => nowMs - sinceMs >= OVERDUE_MS).map(([reason]) => `${service}: ${printable(reason)}`),
+    );
+    const news = lines.filter((line) => !this.#told.has(line));
+    for (const line of news) this.#told.add(line);
+    return news;
+  }
+
   /** The present state as a block: services, and below each its instances. */
   block(nowMs: number): readonly string[] {
     const head = `${paint('bold', this.#app, process.stderr)} release ${this.#release}  ${formatTook(nowMs - this.#startedAtMs)}`;
@@ -55,29 +70,29 @@ export class DeployProgress {
           `    ${view.name}${view.release === this.#release ? '' : ` (release ${view.release})`}`,
           paintState(view.state, process.stderr),
           view.node,
-          formatTook(nowMs - seenAtMs),
+          view.release === this.#release ? formatTook(nowMs - seenAtMs) : '',
           isQuiet(view) ? '' : printable(view.reason),
         ]),
     ]);
     return rows.length === 0 ? [head] : [head, ...tableLines(['', '', '', '>', ''], rows).slice(1)];
   }
 
-  #takeService(service: ServiceView): readonly string[] {
+  #takeService(service: ServiceView, nowMs: number): void {
     this.#services.set(service.service, service);
     // Only while it rolls: before that, control has not begun, and after it, the result says more.
-    if (service.phase !== 'rolling') return [];
-    const lines = service.pending.map((reason) => `${service.service}: ${printable(reason)}`).filter((line) => !this.#told.has(line));
-    for (const line of lines) this.#told.add(line);
-    return lines;
+    const reasons = service.phase === 'rolling' ? service.pending : [];
+    const before = this.#waiting.get(service.service);
+    this.#waiting.set(service.service, new Map(reasons.map((reason) => [reason, before?.get(reason) ?? nowMs])));
   }
 
   #takeInstance(view: InstanceView, nowMs: number): readonly string[] {
     const before = this.#instances.get(view.id);
     const seenAtMs = before?.seenAtMs ?? nowMs;
     this.#instances.set(view.id, { view, seenAtMs });
-    // What ran before the deploy is news only when it changes.
-    if (before === undefined && view.release !== this.#release) return [];
-    if (before?.view.state === view.state && before.view.attempt === view.attempt) return [];
+    // What ran before the deploy, or before anybody looked, is news only when it changes.
+    if (before === undefined && (view.release !== this.#release || view.state === 'healthy')) return [];
+    // The first attempt is no restart.
+    if (before?.view.state === view.state && Math.max(1, before.view.attempt) === Math.max(1, view.attempt)) return [];
     const took = before === undefined ? '' : ` (${formatTook(nowMs - seenAtMs)})`;
     const reason = isQuiet(view) || view.reason === '' ? '' : `, ${printable(view.reason)}`;
     return [`${this.#label(view)}: ${paintState(view.state, process.stderr)}${reason}${took}`];
@@ -85,8 +100,10 @@ export class DeployProgress {
 
   #label(view: InstanceView): string {
     const count = this.#services.get(view.service)?.count;
+    // Only the wanted ones are counted; those of the release before are on their way out.
+    if (view.release !== this.#release) return `${view.name} of release ${view.release} on ${view.node}`;
     const place = count === undefined || view.slot > count ? '' : `[${view.slot}/${count}] `;
-    return `${place}${view.name}${view.release === this.#release ? '' : ` of release ${view.release}`} on ${view.node}`;
+    return `${place}${view.name} on ${view.node}`;
   }
 }
 

@@ -33,18 +33,24 @@ export function failureLines(result: DeployResult): readonly string[] {
   }
   if (outcome === 'removed') return [`${app} was removed while release ${release} was being deployed`];
   const verb = outcome === 'reverted' ? 'failed and was rolled back' : 'failed';
+  const instance = cause?.instance === undefined ? undefined : shortName(cause.instance);
   // The sentence of the cause often names one or both already.
   const isNew = (name: string | undefined) => name !== undefined && !(cause?.message.includes(name) ?? false);
-  const where = [isNew(cause?.instance) ? cause?.instance : undefined, isNew(cause?.node) ? `on ${cause?.node}` : undefined].filter(
-    (part) => part !== undefined,
-  );
+  const where = [isNew(instance) ? instance : undefined, isNew(cause?.node) ? `on ${cause?.node}` : undefined].filter((part) => part !== undefined);
   const named = where.length === 0 ? '' : ` (${where.join(' ')})`;
   const output = cause?.output ?? [];
   return [
     `${paint('red', `Release ${release} of ${app} ${verb}`, process.stderr)}: ${printable(cause?.message ?? 'its cause is not known')}${named}`,
-    ...(output.length > 0 ? [`Last output of ${cause?.instance ?? app}:`, ...output.map((line) => `  | ${printable(line)}`)] : []),
-    runs === undefined ? `No release of ${app} runs. Next: haven why ${app}` : `Release ${runs} of ${app} runs. Next: haven why ${app}`,
+    ...(output.length > 0 ? [`Last output of ${instance ?? app}:`, ...output.map((line) => `  | ${printable(line)}`)] : []),
+    runs === undefined || runs === release
+      ? `No other release of ${app} took its place. Next: haven why ${app}`
+      : `Release ${runs} of ${app} runs. Next: haven why ${app}`,
   ];
+}
+
+/** `shop.web.1-4` as people call it: `web.1`. */
+function shortName(instance: string): string {
+  return /^[^.]+\.([^.]+\.\d+)-\d+$/.exec(instance)?.[1] ?? instance;
 }
 
 /** Where people reach these services through the gateway at `host:port`. */

@@ -11,13 +11,15 @@ import { formatTook, paint } from './output.ts';
 import { bounded, timeIsUp } from './polling.ts';
 import { resumed } from './resumed.ts';
 
-const REDRAW_MS = 200;
+const REDRAW_MS = 100;
 
 /** What to follow, and for how long. */
 export interface Follow {
   readonly app: string;
   readonly release: number;
   readonly timeoutMs: number | undefined;
+  /** False: it ran already, or was on its way. */
+  readonly changed: boolean;
 }
 
 /**
@@ -26,14 +28,13 @@ export interface Follow {
  */
 export async function followDeploy(context: CommandContext, client: HavenClient, follow: Follow): Promise<number> {
   const { output, signal } = context;
-  const { app, release, timeoutMs } = follow;
+  const { app, release, timeoutMs, changed } = follow;
   const startedAt = performance.now();
   const progress = new DeployProgress({ app, release, nowMs: startedAt });
   using limit = bounded(signal, timeoutMs);
   try {
     // Known first, so that each instance can be shown as one of so many.
-    for (const service of await servicesOf(client, app, limit.signal))
-      for (const line of progress.take({ kind: 'service', service }, startedAt)) output.progress(line);
+    for (const service of await servicesOf(client, app, limit.signal)) progress.take({ kind: 'service', service }, startedAt);
     let isTold = false;
     const events = resumed(() => client.followDeploy(app, release, { signal: limit.signal }), {
       signal: limit.signal,
@@ -43,7 +44,7 @@ export async function followDeploy(context: CommandContext, client: HavenClient,
       },
     });
     const result = await lastOf(context, events, progress);
-    return await conclude(context, client, { result, progress, tookMs: performance.now() - startedAt });
+    return await conclude(context, client, { result, progress, tookMs: performance.now() - startedAt, changed });
   } catch (error) {
     if (limit.isLate() && timeoutMs !== undefined) {
       throw timeIsUp(`Release ${release} of ${app} is still being deployed after ${formatDuration(timeoutMs)}; it goes on. Next: haven status ${app}`, {
@@ -66,7 +67,12 @@ async function lastOf(context: CommandContext, events: AsyncIterable<DeployEvent
   const { output } = context;
   using screen = output.interactive ? new LiveScreen(process.stderr) : undefined;
   const redraw = () => screen?.draw(progress.block(performance.now()));
-  const timer = screen && setInterval(redraw, REDRAW_MS);
+  const tick = () => {
+    // On a screen the block tells why a service waits.
+    for (const line of screen || output.json ? [] : progress.overdue(performance.now())) output.progress(line);
+    redraw();
+  };
+  const timer = setInterval(tick, REDRAW_MS);
   try {
     for await (const event of events) {
       if (event.kind === 'heartbeat') continue;
@@ -79,7 +85,6 @@ async function lastOf(context: CommandContext, events: AsyncIterable<DeployEvent
       // On a screen the block tells of instances; only what it has no place for stays above it.
       else if (!screen) for (const line of lines) output.progress(line);
       else if (event.kind === 'event') for (const line of lines) screen.print(line);
-      redraw();
     }
   } finally {
     clearInterval(timer);
@@ -90,9 +95,9 @@ async function lastOf(context: CommandContext, events: AsyncIterable<DeployEvent
 async function conclude(
   { output, home, signal }: CommandContext,
   client: HavenClient,
-  end: { readonly result: DeployResult; readonly progress: DeployProgress; readonly tookMs: number },
+  end: { readonly result: DeployResult; readonly progress: DeployProgress; readonly tookMs: number; readonly changed: boolean },
 ): Promise<number> {
-  const { result, progress, tookMs } = end;
+  const { result, progress, tookMs, changed } = end;
   const code = exitCodeOfDeploy(result);
   const gateway = await client.status({ signal }).then(
     (status) => status.gateways[0]?.address,
@@ -104,7 +109,7 @@ async function conclude(
     return code;
   }
   if (code === EXIT.ok) {
-    output.progress(`${paint('green', '✓', process.stderr)} ${result.app} runs release ${result.release} after ${formatTook(tookMs)}`);
+    output.progress(`${paint('green', '✓', process.stderr)} ${result.app} runs release ${result.release}${changed ? ` after ${formatTook(tookMs)}` : ''}`);
     for (const url of urls) output.data(url);
   }
   for (const line of failureLines(result)) output.fail(line);

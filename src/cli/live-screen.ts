@@ -11,12 +11,13 @@ export class LiveScreen implements Disposable {
   }
 
   get columns(): number {
-    return this.#stream.columns ?? 80;
+    // A terminal that was never told its size says 0.
+    return this.#stream.columns || 80;
   }
 
   /** Draws these lines where the last ones stood. What does not fit on the screen is left out, so that scrolling never breaks the picture. */
   draw(lines: readonly string[]): void {
-    const rows = Math.max(1, (this.#stream.rows ?? 24) - 1);
+    const rows = Math.max(1, (this.#stream.rows || 24) - 1);
     const shown = lines.length > rows ? [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more lines`] : lines;
     const text = shown.map((line) => `${fit(line, this.columns)}\u001b[K\n`).join('');
     this.#stream.write(`${this.#backToTop()}${text}\u001b[J`);

@@ -60,11 +60,11 @@ function summaryOf(services: readonly ServicePlan[]): string {
   const unplaced = services.flatMap((service) => service.placements).filter(({ node }) => node === undefined).length;
   const counted = (change: ServicePlan['change']) => services.filter((service) => service.change === change).length;
   const parts = [
-    [counted('create'), 'new'],
-    [counted('replace'), 'replaced'],
-    [counted('in-place'), 'changed in place'],
-    [counted('remove'), 'removed'],
-  ] as const;
-  const text = parts.flatMap(([count, what]) => (count > 0 ? [`${plural(count, 'service')} ${what}`] : [])).join(', ');
+    { count: counted('create'), text: (count: number) => plural(count, 'new service') },
+    { count: counted('replace'), text: (count: number) => `${plural(count, 'service')} replaced` },
+    { count: counted('in-place'), text: (count: number) => `${plural(count, 'service')} changed in place` },
+    { count: counted('remove'), text: (count: number) => `${plural(count, 'service')} removed` },
+  ];
+  const text = parts.flatMap((part) => (part.count > 0 ? [part.text(part.count)] : [])).join(', ');
   return unplaced === 0 ? `Plan: ${text}` : `Plan: ${text}; ${plural(unplaced, 'instance')} cannot be placed`;
 }

@@ -38,5 +38,5 @@ export const run: RunCommand = async (context, input) => {
     );
   if (options['wait'] === false) return EXIT.ok;
   // Even without a change it may still be on its way; once it has ended, following it says so at once.
-  return await followDeploy(context, client, { app, release: accepted.release, timeoutMs });
+  return await followDeploy(context, client, { app, release: accepted.release, timeoutMs, changed: accepted.changed });
 };

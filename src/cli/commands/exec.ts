@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { HavenClient } from '@haven/sdk';
 import { PlatformError } from '#base/errors';
 import { connect } from '../client.ts';
@@ -12,11 +13,12 @@ export const run: RunCommand = async ({ output, home, signal }, { args: [text = 
   const id = await idOf(client, text, signal);
   for await (const line of client.exec(id, { command }, { signal })) {
     if (output.json && line.kind !== 'heartbeat') output.record(line);
-    else if (line.kind === 'output') process.stdout.write(line.text);
+    else if (line.kind === 'output') output.data(line.text);
     if (line.kind !== 'exit') continue;
     if (line.reason !== undefined && line.code !== 0) output.progress(line.reason);
+    if (line.code !== undefined) return line.code;
     // As shells say it of a command that a signal ended.
-    return line.code ?? EXIT.failed;
+    return line.signal === undefined ? EXIT.failed : 128 + (constants.signals[line.signal as NodeJS.Signals] ?? 0);
   }
   throw new PlatformError('UNAVAILABLE', `Cannot tell how the command on ${text} ended, because the cluster ended its stream`);
 };

@@ -10,6 +10,7 @@ import { reportNodes } from '../report-nodes.ts';
 const DEFAULT_DEADLINE_MS = 15 * 60_000;
 /** The deadline bounds all of it, but the end has to be seen as well. */
 const SLACK_MS = 30_000;
+const STUCK_AFTER_MS = 5_000;
 
 export const run: RunCommand = async (context, { args, options }) => {
   const { home, signal, output } = context;
@@ -45,15 +46,21 @@ async function untilEmpty(
     if (!told.has(line)) output.progress(line);
     told.add(line);
   };
+  let left = Number.POSITIVE_INFINITY;
+  let progressAt = performance.now();
   const empty = await poll(
     async () => {
       const nodes = (await client.nodes({ signal })).filter((node) => names.includes(node.name));
+      const instances = nodes.reduce((sum, node) => sum + node.instances, 0);
+      if (instances === 0) return true;
+      if (instances < left) progressAt = performance.now();
+      left = instances;
       for (const node of nodes) if (node.instances > 0) tell(`${node.name}: ${plural(node.instances, 'instance')} left`);
-      if (nodes.every((node) => node.instances === 0)) return true;
       // D4: what holds it up is said, not guessed.
+      if (performance.now() - progressAt < STUCK_AFTER_MS) return undefined;
       for (const node of nodes) {
-        const why = await client.why(`node/${node.name}`, { signal }).catch(() => undefined);
-        for (const line of why?.reasons ?? []) tell(`${node.name}: ${printable(line.message)}`);
+        const why = await client.why(`node/${node.name}`, { signal });
+        for (const line of why.reasons) tell(`${node.name}: ${printable(line.message)}`);
       }
       return undefined;
     },

@@ -1,3 +1,4 @@
+import type { NodeView } from '@haven/sdk';
 import { PlatformError } from '#base/errors';
 import { connect } from '../client.ts';
 import type { RunCommand } from '../command.ts';
@@ -11,14 +12,18 @@ export const run: RunCommand = async (context, { args: [node = '', state = ''] }
   if (state !== 'on' && state !== 'off') throw new PlatformError('INVALID', `Cannot set the power of ${node} to "${state}". Next: say on or off`);
   const { home, signal } = context;
   const client = await connect(home);
+  const find = async () => (await client.nodes({ signal })).find((view) => view.name === node);
+  const before = await find();
   await client.powerNode(node, { power: state }, { signal });
   if (state === 'on') {
+    // The lease of the agent that was switched off may still hold: only another agent, at another address, is the new one.
+    const isNew = (view: NodeView) => before?.power !== 'off' || view.address?.port !== before.address?.port;
     const ready = await poll(
-      async () => ((await client.nodes({ signal })).some((view) => view.name === node && view.condition === 'ready') ? true : undefined),
-      {
-        timeoutMs: READY_WITHIN_MS,
-        signal,
+      async () => {
+        const view = await find();
+        return view && view.condition === 'ready' && isNew(view) ? true : undefined;
       },
+      { timeoutMs: READY_WITHIN_MS, signal },
     );
     if (!ready.done) throw timeIsUp(`${node} is on but not ready yet. Next: haven why ${node}`);
   }

@@ -20,7 +20,7 @@ export const run: RunCommand = async ({ output, home, signal }, { args: [text = 
   await client.restart(app, service, slot === undefined ? {} : { slot }, { signal });
   if (options['wait'] === false) {
     if (output.json) output.record({ restarting: before.map(({ id }) => id) });
-    else output.progress(`${plural(before.length, 'instance')} of ${app}/${service} restart`);
+    else output.progress(`The restart of ${plural(before.length, 'instance')} of ${app}/${service} is accepted`);
     return EXIT.ok;
   }
   const attempts = new Map(before.map(({ id, attempt }) => [id, attempt]));

@@ -19,5 +19,5 @@ export const run: RunCommand = async (context, { args: [app = ''], options }) =>
         : `Nothing to change: ${app} is at release ${accepted.release} already`,
     );
   if (options['wait'] === false) return EXIT.ok;
-  return await followDeploy(context, client, { app, release: accepted.release, timeoutMs });
+  return await followDeploy(context, client, { app, release: accepted.release, timeoutMs, changed: accepted.changed });
 };

@@ -18,9 +18,9 @@ export const run: RunCommand = async (context, { args: [app], options }) => {
   const read = () => readSnapshot(client, { ...(app === undefined ? {} : { app }), signal });
   if (options['watch'] === true) return await watch(context, { read, intervalMs });
   const snapshot = await read();
+  if (app !== undefined && snapshot.status.apps.length === 0) throw new PlatformError('NOT_FOUND', `There is no app "${app}"`, { next: 'haven status' });
   if (output.json) output.record(dataOf(snapshot));
   else for (const line of renderStatus(snapshot)) output.data(line);
-  if (app !== undefined && snapshot.status.apps.length === 0) throw new PlatformError('NOT_FOUND', `There is no app "${app}". Next: haven status`);
   return EXIT.ok;
 };
 
