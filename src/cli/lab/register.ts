@@ -103,6 +103,19 @@ const COMMANDS: readonly LabCommand[] = [
     example: 'haven lab openb openb_node_list_gpu_node.csv openb_pod_list_default.csv --policy fgd --seeds 42..44 --json',
     load: () => import('./openb.ts'),
   },
+  {
+    usage: 'dispatch <trace>',
+    summary: 'serves the requests of an LLM trace on replicas: which balancing is best',
+    options: [
+      ['--replicas <n>', 'how many replicas'],
+      ['--policy <list>', 'round-robin, random, p2c?choices=2, least-connections, least-work-left, join-idle-queue, or one queue: central-sjf'],
+      ['--context-ms <ms>', 'cost of a context token, 0.2 unless told'],
+      ['--output-ms <ms>', 'cost of an output token, 20 unless told'],
+      ['--seed <n>', 'seed of policies that draw'],
+    ],
+    example: 'haven lab dispatch AzureLLMInferenceTrace_conv.csv --replicas 28 --policy least-connections --json',
+    load: () => import('./dispatch.ts'),
+  },
 ];
 
 /**
