@@ -9,6 +9,10 @@ test('the first word completes to commands, groups once', async () => {
   deepEqual(await complete(['p'], noNames), ['plan', 'pool', 'ps']);
 });
 
+test('the lab, whose commands are not in the table, is offered too', async () => {
+  deepEqual(await complete(['l'], noNames), ['lab', 'logs']);
+});
+
 test('a group completes to its verbs', async () => {
   deepEqual(await complete(['pool', ''], noNames), ['create', 'ls', 'rm']);
 });

@@ -17,9 +17,13 @@ async function candidatesAfter(words: readonly string[], typed: string, liveName
   const plain = words.filter((word) => !word.startsWith('-'));
   const definition = COMMANDS.find(({ usage }) => nounsOf(usage).every((noun, index) => plain[index] === noun));
   if (!definition) {
-    return COMMANDS.filter(({ usage }) => plain.every((word, index) => nounsOf(usage)[index] === word)).flatMap(
-      ({ usage }) => nounsOf(usage)[plain.length] ?? [],
-    );
+    const others = plain.length === 0 ? ['lab'] : [];
+    return [
+      ...others,
+      ...COMMANDS.filter(({ usage }) => plain.every((word, index) => nounsOf(usage)[index] === word)).flatMap(
+        ({ usage }) => nounsOf(usage)[plain.length] ?? [],
+      ),
+    ];
   }
   if (typed.startsWith('-')) return [...optionsOf(definition).map(({ flag }) => flag), ...COMMON_OPTIONS];
   const given = argumentsIn(definition, words);

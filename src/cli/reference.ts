@@ -37,6 +37,7 @@ export function renderReference(commands: readonly CommandDefinition[]): string 
       ['command', 'does'],
       commands.map(({ usage, summary }) => [`[\`${cell(`haven ${usage}`)}\`](#${anchorOf(usage)})`, cell(summary)]),
     ),
+    '`haven lab` compares scheduling policies by experiment; `haven lab --help` lists its commands.',
     ...commands.flatMap(sectionsOf),
     '## Exit codes',
     tableOf(
