@@ -5,7 +5,8 @@ import { Fragmentation } from '#policy/placement/fragmentation';
 import type { GpuNode, GpuPod } from '#policy/placement/gpu-node';
 import { refusalOfGpuNode, takeGpuPod } from '#policy/placement/gpu-node';
 import { readCsv } from './csv.ts';
-import { openbNodes, openbPods, parseGpuPolicy, runOpenb } from './openb.ts';
+import { parseGpuPolicy } from './gpu-placer.ts';
+import { openbNodes, openbPods, runOpenb } from './openb.ts';
 
 function node(change: Partial<GpuNode> = {}): GpuNode {
   return { name: 'n', model: 'T4', gpuCount: 2, cpuMilli: 8_000, cpuLeft: 8_000, memoryLeft: 1_000, gpuLeft: Int32Array.from([1_000, 1_000]), ...change };

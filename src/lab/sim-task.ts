@@ -1,4 +1,5 @@
 import type { Micros, Task, TaskState } from '#policy/queue/queue-policy';
+import type { JobRecord } from './job-source.ts';
 
 const NO_DEMAND: readonly number[] = [];
 
@@ -43,5 +44,29 @@ export class SimTask implements Task {
 
   get id(): string {
     return this.label === '' ? `job-${this.seq}` : this.label;
+  }
+
+  /** Becomes the job of a record that has just arrived: every field is set, because the object may have been another job before. */
+  begin(record: JobRecord, arrival: { readonly seq: number; readonly now: Micros; readonly isMeasured: boolean }): void {
+    this.seq = arrival.seq;
+    this.label = record.label;
+    this.tenant = record.tenant;
+    this.kind = record.kind;
+    this.weight = record.weight;
+    this.priority = record.priority;
+    this.submitted = arrival.now;
+    this.size = record.size;
+    this.estimate = record.estimate;
+    this.deadline = record.deadline;
+    this.width = record.width;
+    this.demand = record.demand ?? NO_DEMAND;
+    this.attained = 0;
+    this.state = 'ready';
+    this.worker = -1;
+    this.note = 0;
+    this.noteAt = 0;
+    this.firstStart = -1;
+    this.slices = 0;
+    this.isMeasured = arrival.isMeasured;
   }
 }

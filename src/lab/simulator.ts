@@ -16,7 +16,7 @@ import { WorkerPool } from './worker-pool.ts';
 const MOST_ERRORS = 10;
 /** Actions in one decision beyond this many per task in the system count as a loop. */
 const MOST_ACTIONS_PER_TASK = 8;
-const NO_DEMAND: readonly number[] = [];
+const NO_RESOURCES: readonly number[] = [];
 
 export interface SimulationObserver {
   /** A stretch of useful service ended. */
@@ -119,7 +119,7 @@ export class JobSimulation implements JobView, JobActions, PolicyContext {
     this.#options = options;
     this.#source = options.source;
     this.#policy = options.policy;
-    this.capacity = options.resources ?? NO_DEMAND;
+    this.capacity = options.resources ?? NO_RESOURCES;
     this.#used = this.capacity.map(() => 0);
     this.#pool = new WorkerPool(options.workers, options.pooled !== true);
     this.#random = new RandomStream(options.seed, 'policy');
@@ -407,26 +407,7 @@ export class JobSimulation implements JobView, JobActions, PolicyContext {
 
   #admit(record: JobRecord, seq: number, isMeasured: boolean): SimTask {
     const task = this.#spare.pop() ?? new SimTask();
-    task.seq = seq;
-    task.label = record.label;
-    task.tenant = record.tenant;
-    task.kind = record.kind;
-    task.weight = record.weight;
-    task.priority = record.priority;
-    task.submitted = this.#now;
-    task.size = record.size;
-    task.estimate = record.estimate;
-    task.deadline = record.deadline;
-    task.width = record.width;
-    task.demand = record.demand ?? NO_DEMAND;
-    task.attained = 0;
-    task.state = 'ready';
-    task.worker = -1;
-    task.note = 0;
-    task.noteAt = 0;
-    task.firstStart = -1;
-    task.slices = 0;
-    task.isMeasured = isMeasured;
+    task.begin(record, { seq, now: this.#now, isMeasured });
     task.before = this.#newest;
     task.after = undefined;
     if (this.#newest === undefined) this.#oldest = task;
