@@ -104,28 +104,37 @@ export class TableSource implements JobSource {
 /** Blocks of a resample: long enough to keep bursts whole, many enough to vary. */
 const BLOCKS = 25;
 
+/** Places of a resample: which job comes, and when. */
+export type Picks = readonly (readonly [index: number, at: Micros])[];
+
 /**
- * A moving-block bootstrap of a trace (Künsch 1989): stretches of equal length, each begun at a random moment and kept as they were, are
+ * A moving-block bootstrap of arrivals (Künsch 1989): stretches of equal length, each begun at a random moment and kept as they were, are
  * joined until the trace is as long as before. Bursts and the order within a stretch survive; the number of jobs varies a little.
  */
-export function resampleTable(table: JobTable, seed: number): JobTable {
-  const span = spanOf(table);
+export function pickBlocks(table: Pick<JobTable, 'at' | 'jobs'>, seed: number): Picks {
+  const first = table.at[0] as number;
+  const span = (table.at[table.jobs - 1] as number) - first;
   const luck = new RandomStream(seed, 'blocks');
   const length = Math.max(1, Math.ceil(span / BLOCKS));
-  const first = table.at[0] as number;
   const picked: (readonly [index: number, at: Micros])[] = [];
   for (let block = 0; block < BLOCKS; block += 1) {
-    // A stretch may run over the end and goes on at the beginning, so that every moment is as likely.
     const from = Math.floor(luck.next() * span);
     const starts = first + from;
     for (let index = indexAt(table, starts); index < table.jobs && (table.at[index] as number) < starts + length; index += 1) {
       picked.push([index, block * length + (table.at[index] as number) - starts]);
     }
+    // A stretch may run over the end and goes on at the beginning, so that every moment is as likely.
     const wrapped = from + length - span;
     for (let index = 0; wrapped > 0 && index < table.jobs && (table.at[index] as number) < first + wrapped; index += 1) {
       picked.push([index, block * length + (table.at[index] as number) - first + span - from]);
     }
   }
+  return picked;
+}
+
+/** A resample of a trace, of about as many jobs; the trace itself if no job was hit. */
+export function resampleTable(table: JobTable, seed: number): JobTable {
+  const picked = pickBlocks(table, seed);
   if (picked.length === 0) return table;
   const resampled = emptyTable(table.name, picked.length, table.tenants);
   for (const [target, [index, at]] of picked.entries()) {
@@ -136,7 +145,7 @@ export function resampleTable(table: JobTable, seed: number): JobTable {
 }
 
 /** The first job that arrives at `moment` or later. */
-function indexAt(table: JobTable, moment: Micros): number {
+function indexAt(table: Pick<JobTable, 'at' | 'jobs'>, moment: Micros): number {
   let low = 0;
   let high = table.jobs;
   while (low < high) {

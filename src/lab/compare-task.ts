@@ -1,16 +1,22 @@
 import { unreachable } from '#base/assert';
+import type { Replay, ReplayFigures } from './advise-replay.ts';
+import { replayRecording } from './advise-replay.ts';
 import type { ComparedRun, RunFigures } from './compare-run.ts';
 import { runCompared } from './compare-run.ts';
 import type { Scenario, ScenarioResult } from './scenario.ts';
 import { runScenario } from './scenario.ts';
 
 /** Work for a thread, as plain data. */
-export type LabTask = { readonly kind: 'compare'; readonly run: ComparedRun } | { readonly kind: 'scenario'; readonly scenario: Scenario };
+export type LabTask =
+  | { readonly kind: 'compare'; readonly run: ComparedRun }
+  | { readonly kind: 'scenario'; readonly scenario: Scenario }
+  | { readonly kind: 'replay'; readonly replay: Replay };
 
 /** What each kind of task yields, as plain data. */
 export interface LabResults {
   readonly compare: RunFigures;
   readonly scenario: ScenarioResult;
+  readonly replay: ReplayFigures;
 }
 
 /** Runs one task; the same task gives the same result in every thread. */
@@ -20,6 +26,8 @@ export function runLabTask(task: LabTask): LabResults[LabTask['kind']] {
       return runCompared(task.run);
     case 'scenario':
       return runScenario(task.scenario);
+    case 'replay':
+      return replayRecording(task.replay);
     default:
       return unreachable(task);
   }
