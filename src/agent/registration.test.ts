@@ -107,3 +107,25 @@ test('after an absence the node registers anew, and says so', async () => {
   assert.ok(isListed(one) && one.registration.isHeld);
   assert.equal(one.registered.length, 2);
 });
+
+test('a registration that arrives after the next one does not put the node under a lease that nobody keeps', async () => {
+  const one = rig();
+  const view = one.cluster.view(one.world);
+  const late: (() => void)[] = [];
+  let isSlow = true;
+  const slow: StoreView = {
+    ...view,
+    write: async (writes) => {
+      if (!isSlow) return await view.write(writes);
+      isSlow = false;
+      late.push(() => void view.write(writes).catch(() => undefined));
+      throw new PlatformError('TIMEOUT', 'Nobody answered in time');
+    },
+  };
+  const registration = new Registration(one.world, slow, { status, onRegistered: () => one.registered.push(one.simulation.nowMs) });
+  void registration.run(new AbortController().signal);
+  await one.simulation.run({ until: () => one.registered.length === 1 });
+  for (const arrive of late) arrive();
+  await one.simulation.run({ untilMs: 60_000 });
+  assert.ok(isListed(one) && registration.isHeld);
+});

@@ -23,7 +23,8 @@ interface RegistrationOptions {
  * Keeps `/agents/NODE` alive under a lease.
  *
  * Invariants: R1 the local deadline counts from before the last successful renewal was sent (N2). R2 past it the lease is taken for lost, whatever
- * the store may say later: a new one is made.
+ * the store may say later: a new one is made. R3 a registration that was given up and arrives after the next one is refused: it would put the key
+ * under a lease that nobody keeps.
  */
 export class Registration {
   readonly #world: World;
@@ -73,8 +74,12 @@ export class Registration {
     const { clock, log } = this.#world;
     const { status, onRegistered } = this.#options;
     const sentAt = clock.now();
+    const key = keyOf.agent(status.node);
+    const { items } = await this.#view.list(key, { signal });
+    const expected = items.find((item) => item.key === key)?.modRevision ?? 0;
     const lease = await this.#view.grantLease(LEASE_MS, { signal });
-    await this.#view.write([{ kind: 'put', key: keyOf.agent(status.node), value: JSON.stringify(status), lease }], { signal });
+    // R3
+    await this.#view.write([{ kind: 'put', key, value: JSON.stringify(status), expected, lease }], { signal });
     this.#lease = lease;
     this.#deadline = (sentAt + LEASE_MS - marginMs) as Instant;
     log.write('info', 'This node is registered', { node: status.node });

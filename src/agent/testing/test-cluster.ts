@@ -104,6 +104,8 @@ export class TestCluster {
   }
 
   #write(writes: readonly ViewWrite[]): number {
+    const stale = writes.find(({ key, expected }) => expected !== undefined && expected !== (this.items.get(key)?.modRevision ?? 0));
+    if (stale) throw new PlatformError('CONFLICT', `Cannot write ${stale.key}, because another revision is there than expected`);
     const revision = ++this.#revision;
     const events: ViewEvent[] = [];
     for (const write of writes) {
