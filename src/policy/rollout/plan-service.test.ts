@@ -345,6 +345,18 @@ test('a scale-down takes the highest slots, a scale-up adds the lowest missing',
   deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-2 run']);
 });
 
+test('A2: a scale-down in the middle of a rollout waits for its end and does not keep it from coming', () => {
+  const service = model();
+  service.deploy('good');
+  while (service.ready().length < 3) service.step(250);
+  equal(service.state.rollout.phase, 'rolling');
+  service.app = { ...service.app, counts: { [SERVICE]: 2 } };
+  run(service, 60_000);
+  deepEqual(service.state.rollout, { phase: 'idle', release: 1 });
+  deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-2 run']);
+  equal(service.releases.get(1)?.outcome.kind, 'stable');
+});
+
 test('rm stops everything in order and then asks to be forgotten', () => {
   const service = stable();
   service.app = { ...service.app, removing: true };

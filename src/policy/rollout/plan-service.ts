@@ -142,7 +142,7 @@ function planPresence(snapshot: ServiceSnapshot, { release, template, state }: P
   const progress = progressed(rollout, members, draft.now);
   const cause = failureCause(members, { rollout: progress, spec, ...replacing }, draft);
   if (cause !== undefined) return failed(snapshot, { release, rollout, cause, state }, draft.now);
-  if (!isComplete(members, count)) return finished(draft, { ...next, rollout: progress });
+  if (!isComplete(members, { count, release: rollout.release })) return finished(draft, { ...next, rollout: progress });
   draft.add({ kind: 'succeed', release: rollout.release, message: `release ${rollout.release} runs: ${count} healthy` });
   return finished(draft, { ...next, rollout: { phase: 'idle', release: rollout.release } });
 }
@@ -224,12 +224,12 @@ function failed({ releases }: ServiceSnapshot, { release, rollout, cause, state 
   };
 }
 
-function isComplete(members: readonly Member[], count: number): boolean {
+function isComplete(members: readonly Member[], { count, release }: { readonly count: number; readonly release: number }): boolean {
   const slots = Array.from({ length: count }, (_, index) => index + 1);
-  return (
-    slots.every((slot) => currentOf(members, slot)?.isHealthy === true) &&
-    members.every((member) => member.outgoing === undefined || member.outgoing === 'node-lost')
-  );
+  // A2: what a scale-down leaves of this release waits for the rollout's end, so the end cannot wait for it.
+  const mayStay = ({ outgoing, facts }: Member): boolean =>
+    outgoing === undefined || outgoing === 'node-lost' || (outgoing === 'excess' && facts.instance.release === release);
+  return slots.every((slot) => currentOf(members, slot)?.isHealthy === true) && members.every(mayStay);
 }
 
 function explain(members: readonly Member[], state: ServiceState, draft: PlanDraft): void {
