@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
+import { after } from './dataplane/clock.ts';
 
 /** A backend for live tests: run as a program, it prints its port. DELAY_MS is how long each answer takes; NAME is what it calls itself. */
 const delayMs = Number(process.env['DELAY_MS'] ?? 0);
@@ -33,7 +34,7 @@ const server = createServer((request, response) => {
       response.end(json);
     };
     const wait = Number(url.searchParams.get('wait') ?? (url.pathname === '/ready' ? 0 : delayMs));
-    if (wait > 0) setTimeout(answer, wait);
+    if (wait > 0) after(wait, answer);
     else answer();
   });
 });

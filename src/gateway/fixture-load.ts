@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http';
 import type { Address } from '#world/world';
+import { every, monotonicNow } from './dataplane/clock.ts';
 
 /** One request that did not get a good answer. */
 export interface LoadFailure {
@@ -29,7 +30,7 @@ export function steadyLoad(options: { readonly address: Address; readonly ratePe
   const getMs: number[] = [];
   const bodies: string[] = [];
   const pending = new Set<Promise<void>>();
-  const startedAt = performance.now();
+  const startedAt = monotonicNow();
   let sent = 0;
   const send = (dueAt: number) => {
     const method = Math.floor(sent * postShare) < Math.floor((sent + 1) * postShare) ? 'POST' : 'GET';
@@ -38,7 +39,7 @@ export function steadyLoad(options: { readonly address: Address; readonly ratePe
     pending.add(done.promise);
     const finish = (failure?: LoadFailure) => {
       if (failure !== undefined) failures.push(failure);
-      else if (method === 'GET') getMs.push(performance.now() - dueAt);
+      else if (method === 'GET') getMs.push(monotonicNow() - dueAt);
       done.resolve();
       pending.delete(done.promise);
     };
@@ -66,13 +67,13 @@ export function steadyLoad(options: { readonly address: Address; readonly ratePe
     });
     outgoing.end(method === 'POST' ? 'body' : undefined);
   };
-  const timer = setInterval(() => {
-    const due = Math.floor(((performance.now() - startedAt) * ratePerSecond) / 1_000);
+  const timer = every(tickMs, () => {
+    const due = Math.floor(((monotonicNow() - startedAt) * ratePerSecond) / 1_000);
     while (sent < due) send(startedAt + (sent * 1_000) / ratePerSecond);
-  }, tickMs);
+  });
   return {
     async stop() {
-      clearInterval(timer);
+      timer[Symbol.dispose]();
       await Promise.all(pending);
       agent.destroy();
       const sorted = getMs.toSorted((a, b) => a - b);

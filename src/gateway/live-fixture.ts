@@ -8,6 +8,7 @@ import { instanceIdOf } from '#model/instance';
 import { keyOf } from '#model/keys';
 import type { Backend, GatewayStatus, Route } from '#model/route';
 import type { Address, World } from '#world/world';
+import { after, monotonicNow } from './dataplane/clock.ts';
 import { type GatewayOptions, runGateway } from './gateway.ts';
 import { MemoryView } from './memory-view.ts';
 
@@ -124,15 +125,15 @@ export async function startGateway(
 }
 
 export async function until(holds: () => boolean | Promise<boolean>, claim: string, withinMs = 10_000): Promise<void> {
-  const deadline = performance.now() + withinMs;
+  const deadline = monotonicNow() + withinMs;
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`Not within ${withinMs} ms: ${claim}`);
+    if (monotonicNow() > deadline) throw new Error(`Not within ${withinMs} ms: ${claim}`);
     await pause(5);
   }
 }
 
 export async function pause(delayMs: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, delayMs));
+  await new Promise<void>((resolve) => after(delayMs, resolve));
 }
 
 /** A raw client: sends bytes, collects what comes. */

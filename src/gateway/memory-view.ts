@@ -7,7 +7,7 @@ export class MemoryView implements StoreView {
   revision = 1;
   readonly items = new Map<string, { value: string; modRevision: number; createRevision: number; lease: string | undefined }>();
   readonly leases = new Set<string>();
-  readonly writes: { readonly key: string; readonly value: string; readonly at: number }[] = [];
+  readonly writes: { readonly key: string; readonly value: string }[] = [];
   #isDown = false;
   #leaseCount = 0;
   readonly #batches: ViewBatch[] = [];
@@ -55,7 +55,7 @@ export class MemoryView implements StoreView {
     for (const write of writes) {
       if (write.kind === 'put' && write.lease !== undefined && !this.leases.has(write.lease))
         throw new PlatformError('LEASE_LOST', `Cannot write "${write.key}", because its lease has ended`);
-      if (write.kind === 'put') this.writes.push({ key: write.key, value: write.value, at: performance.now() });
+      if (write.kind === 'put') this.writes.push({ key: write.key, value: write.value });
     }
     return this.#commit(writes);
   }

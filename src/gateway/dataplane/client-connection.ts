@@ -1,11 +1,15 @@
 import type { Socket } from 'node:net';
-import { decideRetry, type TryFailure } from '#policy/balance/retry';
+import type { TryFailure } from '#policy/balance/retry';
 import type { Backend } from './backend.ts';
-import { Head, REFUSAL_STATUS, type Refusal, SCAN } from './head.ts';
+import { forwardedFields } from './forwarded-fields.ts';
+import { type Head, REFUSAL_STATUS, type Refusal, SCAN } from './head.ts';
+import { HeadBuffer } from './head-buffer.ts';
 import { HEAD_MARGIN_BYTES, writeRequestHead } from './head-writer.ts';
 import type { Linked } from './intrusive-list.ts';
 import { LIMITS } from './limits.ts';
-import { type OwnAnswer, ownAnswerText } from './own-answer.ts';
+import { answerTo, NO_ROUTE, NOBODY_IN_TIME, type OwnAnswer, ownAnswerText, TOO_MANY_WAIT } from './own-answer.ts';
+import { HELD, Pauses } from './pauses.ts';
+import { PHASE } from './phase.ts';
 import type { Plane } from './plane.ts';
 import { RequestBody } from './request-body.ts';
 import { scanRequest } from './scan-request.ts';
@@ -13,11 +17,6 @@ import type { Service } from './service.ts';
 import { SLAB_BYTES } from './slabs.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 import { Wire, type WireUser } from './wire.ts';
-
-/** head: between or in heads · body: reading a request's body · wait: the request is complete · linger: answered for the last time · closed */
-export const PHASE = { head: 0, body: 1, wait: 2, tunnel: 3, linger: 4, closed: 5 } as const;
-
-const HELD = { ahead: 1, upstream: 2 } as const;
 
 /**
  * A client's connection and its request under way: one at a time, in order (pipelined ones wait as bytes).
@@ -54,11 +53,9 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   #sentTries = 0;
   #isHeld = false;
   #isReading = false;
-  #partial: Buffer | undefined;
-  #partialLength = 0;
-  #partialHead: Head | undefined;
+  #waiting: HeadBuffer | undefined;
   #ahead: Buffer | undefined;
-  #pausedFor = 0;
+  readonly #pauses: Pauses;
   #lingered = 0;
 
   constructor(plane: Plane, socket: Socket, internalPort: number | undefined) {
@@ -69,12 +66,10 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     plane.clientsAccepted++;
     plane.clients.add(this);
     this.wire = Wire.accepted(socket, this, plane.readBuffer);
-    this.#peer = plainAddress(this.wire.remoteAddress);
-    const forwardedPort = this.wire.localPort;
-    this.#about = Buffer.from(
-      `X-Forwarded-For: ${this.#peer}\r\nX-Real-IP: ${this.#peer}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: ${forwardedPort}\r\nVia: 1.1 haven\r\nX-Request-Id: `,
-      'latin1',
-    );
+    this.#pauses = new Pauses(this.wire);
+    const { peer, fields } = forwardedFields(this.wire);
+    this.#peer = peer;
+    this.#about = fields;
   }
 
   /** The connection ends after the answer under way. */
@@ -113,9 +108,10 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   }
 
   onWritable(): void {
-    this.#plane.tick();
-    if (this.phase === PHASE.body || this.phase === PHASE.wait)
-      this.deadlineAt = this.phase === PHASE.body ? this.#plane.now() + LIMITS.bodyIdleMs : Number.POSITIVE_INFINITY;
+    const now = this.#plane.tick();
+    if (this.phase === PHASE.head && this.isIdle) this.deadlineAt = now + LIMITS.keepAliveIdleMs;
+    else if (this.phase === PHASE.body) this.deadlineAt = now + LIMITS.bodyIdleMs;
+    else if (this.phase === PHASE.wait) this.deadlineAt = Number.POSITIVE_INFINITY;
     this.#upstream?.resumeReading();
   }
 
@@ -125,7 +121,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
         this.#upstream?.wire.end();
         break;
       case PHASE.head:
-        if (this.#partial === undefined) this.wire.end();
+        if (this.#waiting === undefined) this.wire.end();
         this.wire.destroy();
         break;
       default:
@@ -140,7 +136,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     this.#leave();
     this.phase = PHASE.closed;
     this.#plane.clients.remove(this);
-    this.#partial = undefined;
+    this.#waiting = undefined;
     this.#ahead = undefined;
   }
 
@@ -149,13 +145,14 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     switch (this.phase) {
       case PHASE.head:
         // A connection that was opened in advance and never used is closed without a word.
-        if (this.#partial === undefined) this.wire.destroy();
+        if (this.#waiting === undefined) this.wire.destroy();
         else this.#refuseWith(408, 'head-timeout');
         break;
       case PHASE.body:
-        if (this.wire.isPending) this.cutOff();
-        else if (this.#status === 0) this.#abandonUpstream(() => this.#refuseWith(408, 'body-timeout'));
-        else this.cutOff();
+        // While we do not read it, its body cannot be late.
+        if (this.#pauses.isPaused && !this.wire.isPending) this.deadlineAt = this.#plane.now() + LIMITS.bodyIdleMs;
+        else if (this.wire.isPending || this.#status !== 0) this.cutOff();
+        else this.#abandonUpstream(() => this.#refuseWith(408, 'body-timeout'));
         break;
       case PHASE.wait:
         if (this.wire.isPending) this.cutOff();
@@ -168,28 +165,27 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
 
   /** No request is under way, so that the connection may be closed without loss. */
   get isIdle(): boolean {
-    return this.phase === PHASE.head && this.#partial === undefined;
+    return this.phase === PHASE.head && this.#waiting === undefined;
   }
 
   // ── requests ──
 
   #readHead(bytes: Buffer, at: number, count: number): void {
-    let source = bytes;
-    let end = count;
-    let head = this.#plane.requestHead;
-    if (this.#partial === undefined || this.#partialHead === undefined) head.begin(at);
-    else {
-      head = this.#partialHead;
-      source = this.#extendPartial(bytes, at, count);
-      end = this.#partialLength;
-    }
+    const waiting = this.#waiting;
+    waiting?.add(bytes, at, count);
+    const source = waiting?.bytes ?? bytes;
+    const end = waiting?.length ?? count;
+    const head = waiting?.head ?? this.#plane.requestHead;
+    if (waiting === undefined) head.begin(at);
     const result = scanRequest(source, end, head);
     if (result === SCAN.incomplete) {
-      this.#keepPartial(source, head, end);
+      if (waiting !== undefined) return;
+      this.#waiting = new HeadBuffer(source, head.start, end);
+      // Wall-clock from the first byte: drip-feeding does not extend it (R-13).
+      this.deadlineAt = this.#plane.now() + LIMITS.headTimeoutMs;
       return;
     }
-    this.#partial = undefined;
-    this.#partialHead = undefined;
+    this.#waiting = undefined;
     if (result === SCAN.bad) {
       this.isHead = false;
       this.service = undefined;
@@ -199,34 +195,6 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     this.#isReading = true;
     this.#startRequest(source, end, head);
     this.#isReading = false;
-  }
-
-  #extendPartial(bytes: Buffer, at: number, count: number): Buffer {
-    const known = this.#partialLength;
-    const length = known + count - at;
-    let partial = this.#partial as Buffer;
-    if (length > partial.length) {
-      const larger = Buffer.allocUnsafe(2 * length);
-      partial.copy(larger, 0, 0, known);
-      partial = larger;
-    }
-    bytes.copy(partial, known, at, count);
-    this.#partial = partial;
-    this.#partialLength = length;
-    return partial;
-  }
-
-  #keepPartial(source: Buffer, head: Head, end: number): void {
-    if (source === this.#partial) return;
-    const length = end - head.start;
-    const partial = Buffer.allocUnsafe(Math.max(1024, 2 * length));
-    source.copy(partial, 0, head.start, end);
-    this.#partial = partial;
-    this.#partialLength = length;
-    this.#partialHead = new Head();
-    this.#partialHead.begin(0);
-    // Wall-clock from the first byte: drip-feeding does not extend it (R-13).
-    this.deadlineAt = this.#plane.now() + LIMITS.headTimeoutMs;
   }
 
   #startRequest(bytes: Buffer, end: number, head: Head): void {
@@ -244,10 +212,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     this.#isIdempotent = head.isIdempotent;
     this.#keeps = !head.closes && !head.isVersion10;
     if (plane.accessLog !== undefined) this.#requestLine = bytes.toString('latin1', head.start, head.fieldsAt - 2);
-    const service =
-      this.#internalPort === undefined
-        ? plane.table.find(bytes, head.hostAt, head.hostEnd, head.targetAt, head.targetEnd)
-        : plane.internal.get(this.#internalPort);
+    const service = plane.serviceFor(bytes, head, this.#internalPort);
     this.service = service;
     const slab = head.end - head.start + HEAD_MARGIN_BYTES > SLAB_BYTES.small ? plane.slabs.takeLarge() : plane.slabs.takeSmall();
     const headLength = service === undefined ? 0 : writeRequestHead(slab, 0, bytes, head, this.#about, plane.nextId());
@@ -256,11 +221,8 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     this.deadlineAt = this.#body.isComplete ? Number.POSITIVE_INFINITY : now + LIMITS.bodyIdleMs;
     if (service === undefined) {
       this.#keepAhead(bytes, head.end, end);
-      if (plane.table.isAmbiguous) {
-        this.#refuse('bad-path');
-        return;
-      }
-      this.answerSelf({ status: 404, error: 'destination_not_found', details: 'no route matches this host and path' });
+      if (plane.table.isAmbiguous) this.#refuse('bad-path');
+      else this.answerSelf(NO_ROUTE);
       return;
     }
     service.inFlight++;
@@ -281,8 +243,10 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
       this.#abandonUpstream(() => this.#refuse('bad-chunk'));
       return false;
     }
-    this.deadlineAt = this.#plane.now() + LIMITS.bodyIdleMs;
-    if (ready?.isPending) this.#pause(HELD.upstream);
+    const now = this.#plane.now();
+    this.deadlineAt = Math.min(now + LIMITS.bodyIdleMs, this.#startedAt + LIMITS.bodyGraceMs + (this.#body.taken * 1_000) / LIMITS.bodyMinBytesPerSecond);
+    if (ready !== undefined) upstream?.bodyPassed(now);
+    if (ready?.isPending) this.#pauses.pause(HELD.upstream);
     if (this.#body.isComplete) {
       this.phase = PHASE.wait;
       this.deadlineAt = Number.POSITIVE_INFINITY;
@@ -290,7 +254,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     if (at < end) {
       this.#keepAhead(bytes, at, end);
       // What does not fit while nobody takes it waits in the client's kernel.
-      if (this.phase === PHASE.body) this.#pause(HELD.ahead);
+      if (this.phase === PHASE.body) this.#pauses.pause(HELD.ahead);
     }
     return true;
   }
@@ -299,7 +263,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     if (from >= end) return;
     const part = Buffer.from(bytes.subarray(from, end));
     this.#ahead = this.#ahead === undefined ? part : Buffer.concat([this.#ahead, part]);
-    if (this.#ahead.length > LIMITS.aheadBytes) this.#pause(HELD.ahead);
+    if (this.#ahead.length > LIMITS.aheadBytes) this.#pauses.pause(HELD.ahead);
   }
 
   /** Goes on with bytes that came before their turn. */
@@ -307,7 +271,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     while (!this.#isReading && this.phase === PHASE.head && this.#ahead !== undefined) {
       const ahead = this.#ahead;
       this.#ahead = undefined;
-      this.#resume(HELD.ahead);
+      this.#pauses.resume(HELD.ahead);
       this.#readHead(ahead, 0, ahead.length);
     }
   }
@@ -334,9 +298,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
       return;
     }
     this.#isHeld = service.hold(this);
-    if (!this.#isHeld) {
-      this.answerSelf({ status: 503, error: 'destination_unavailable', details: 'no backend is usable and too many requests wait', retryAfterSeconds: 5 });
-    }
+    if (!this.#isHeld) this.answerSelf(TOO_MANY_WAIT);
   }
 
   /** Somebody may be usable again. */
@@ -350,7 +312,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
 
   holdExpired(): void {
     this.#isHeld = false;
-    this.answerSelf({ status: 503, error: 'destination_unavailable', details: 'no backend became usable in time', retryAfterSeconds: 5 });
+    this.answerSelf(NOBODY_IN_TIME);
   }
 
   /** The try's connection is ready. */
@@ -358,18 +320,18 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     const upstream = this.#upstream as UpstreamConnection;
     this.#wasSent = true;
     this.#sentTries++;
-    if (this.#body.sendAll(upstream.wire)) this.#pause(HELD.upstream);
+    if (this.#body.sendAll(upstream.wire)) this.#pauses.pause(HELD.upstream);
     if (this.service !== undefined && this.service.heldCount > 0) this.service.releaseHeld();
     if (this.phase === PHASE.body && this.#ahead !== undefined) {
       const ahead = this.#ahead;
       this.#ahead = undefined;
-      this.#resume(HELD.ahead);
+      this.#pauses.resume(HELD.ahead);
       this.#takeBody(ahead, 0, ahead.length);
     }
   }
 
   upstreamWritable(): void {
-    this.#resume(HELD.upstream);
+    this.#pauses.resume(HELD.upstream);
   }
 
   /** A try of it that hangs may be repeated elsewhere. */
@@ -383,15 +345,15 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     const plane = this.#plane;
     const now = plane.now();
     this.#upstream = undefined;
-    this.#resume(HELD.upstream);
+    this.#pauses.resume(HELD.upstream);
     this.#tried ??= [];
     this.#tried.push(upstream.backend);
     if (failure === 'refused' && upstream.backend.reachable) {
       upstream.backend.reachable = false;
       service.refresh();
     }
-    // A kept connection that went stale says nothing about its backend.
-    if (failure !== 'stale' && service.backendFailed(upstream.backend, now, plane.luck())) plane.onReport();
+    // A kept connection that went stale says nothing about its backend, and one found silent is out already.
+    if (failure !== 'stale' && failure !== 'silent' && service.backendFailed(upstream.backend, now, plane.luck())) plane.onReport();
     const facts = {
       failure,
       answerStarted: this.#status !== 0,
@@ -400,11 +362,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
       replayable: this.#body.isReplayable,
       tries: this.#tries,
     };
-    let decision = decideRetry({ ...facts, budgetLeft: true });
-    if (decision.retry && !service.budget.take(now)) {
-      service.budgetExhausted++;
-      decision = { retry: false, because: 'budget' };
-    }
+    const decision = service.decideRetry(facts, now);
     if (decision.retry) {
       service.countRetry(failure);
       this.#dispatch(now);
@@ -475,20 +433,21 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
       this.#lingered = 0;
       this.#ahead = undefined;
       this.deadlineAt = this.#plane.now() + LIMITS.lingerMs;
-      this.#pausedFor = 0;
       this.wire.end();
-      this.wire.resume();
+      this.#pauses.resume(HELD.ahead | HELD.upstream);
       return;
     }
     this.phase = PHASE.head;
     this.deadlineAt = this.wire.isPending ? this.#plane.now() + LIMITS.stallMs : this.#plane.now() + LIMITS.keepAliveIdleMs;
-    if (this.#ahead !== undefined) this.#readAhead();
-    else if (this.#pausedFor !== 0) this.#resume(this.#pausedFor);
+    this.#pauses.resume(this.#ahead === undefined ? HELD.ahead | HELD.upstream : HELD.upstream);
+    this.#readAhead();
   }
 
   #count(status: number): void {
     const { service } = this;
     if (service === undefined) return;
+    if (this.#isHeld) service.leaveHeld(this);
+    this.#isHeld = false;
     this.service = undefined;
     service.inFlight--;
     const durationMs = this.#plane.now() - this.#startedAt;
@@ -503,7 +462,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     this.tunnelled(this.#plane.now());
     const ahead = this.#ahead;
     this.#ahead = undefined;
-    this.#resume(HELD.ahead);
+    this.#pauses.resume(HELD.ahead);
     if (ahead !== undefined) this.#tunnel(ahead, 0, ahead.length);
   }
 
@@ -519,7 +478,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     bytes.copy(scratch, 0, from, end);
     if (!wire.write(scratch.subarray(0, end - from))) return;
     this.#plane.renewScratch();
-    this.#pause(HELD.upstream);
+    this.#pauses.pause(HELD.upstream);
   }
 
   // ── ends ──
@@ -533,8 +492,6 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
 
   /** The client is gone: nobody works for it any more. */
   #leave(): void {
-    if (this.#isHeld) this.service?.leaveHeld(this);
-    this.#isHeld = false;
     this.#upstream?.abandon();
     this.#upstream = undefined;
     this.#body.end();
@@ -542,36 +499,4 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     if (this.phase !== PHASE.tunnel) this.service.clientAborts++;
     this.#count(this.phase === PHASE.tunnel ? 101 : 499);
   }
-
-  #pause(reason: number): void {
-    if (this.#pausedFor === 0) this.wire.pause();
-    this.#pausedFor |= reason;
-  }
-
-  #resume(reason: number): void {
-    if (this.#pausedFor === 0) return;
-    this.#pausedFor &= ~reason;
-    if (this.#pausedFor === 0) this.wire.resume();
-  }
-}
-
-function answerTo(failure: TryFailure, wasSent: boolean, isIdempotent: boolean): OwnAnswer {
-  switch (failure) {
-    case 'timeout':
-      return { status: 504, error: 'http_response_timeout', details: 'the backend did not answer in time' };
-    case 'malformed':
-      return { status: 502, error: 'http_protocol_error', details: 'the backend broke the protocol' };
-    case 'refused':
-      return { status: 502, error: 'connection_refused', details: 'no backend accepted a connection; the request was not sent' };
-    default:
-      return {
-        status: 502,
-        error: 'connection_terminated',
-        details: wasSent && !isIdempotent ? 'request already sent; it may have been processed' : 'the backend ended the connection without an answer',
-      };
-  }
-}
-
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }

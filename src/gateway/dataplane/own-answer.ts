@@ -1,3 +1,5 @@
+import type { TryFailure } from '#policy/balance/retry';
+
 const PHRASE: Readonly<Record<number, string>> = {
   400: 'Bad Request',
   404: 'Not Found',
@@ -48,4 +50,31 @@ export function ownAnswerText(answer: OwnAnswer, options: { readonly closes: boo
     '\r\n',
     options.isHead ? '' : body,
   ].join('');
+}
+
+export const NO_ROUTE: OwnAnswer = { status: 404, error: 'destination_not_found', details: 'no route matches this host and path' };
+export const TOO_MANY_WAIT: OwnAnswer = {
+  status: 503,
+  error: 'destination_unavailable',
+  details: 'no backend is usable and too many requests wait',
+  retryAfterSeconds: 5,
+};
+export const NOBODY_IN_TIME: OwnAnswer = { status: 503, error: 'destination_unavailable', details: 'no backend became usable in time', retryAfterSeconds: 5 };
+
+/** What a client is told when its last try failed. */
+export function answerTo(failure: TryFailure, wasSent: boolean, isIdempotent: boolean): OwnAnswer {
+  switch (failure) {
+    case 'timeout':
+      return { status: 504, error: 'http_response_timeout', details: 'the backend did not answer in time' };
+    case 'malformed':
+      return { status: 502, error: 'http_protocol_error', details: 'the backend broke the protocol' };
+    case 'refused':
+      return { status: 502, error: 'connection_refused', details: 'no backend accepted a connection; the request was not sent' };
+    default:
+      return {
+        status: 502,
+        error: 'connection_terminated',
+        details: wasSent && !isIdempotent ? 'request already sent; it may have been processed' : 'the backend ended the connection without an answer',
+      };
+  }
 }

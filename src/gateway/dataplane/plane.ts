@@ -57,6 +57,12 @@ export class Plane {
     return this.#now;
   }
 
+  /** Where a request belongs: by its listener, or by host and path. */
+  serviceFor(bytes: Buffer, head: Head, internalPort: number | undefined): Service | undefined {
+    if (internalPort !== undefined) return this.internal.get(internalPort);
+    return this.table.find(bytes, head.hostAt, head.hostEnd, head.targetAt, head.targetEnd);
+  }
+
   /** Uniform in [0, 1), xorshift32 (Marsaglia 2003): only spreads delays. */
   luck(): number {
     let x = this.#luck;

@@ -23,7 +23,8 @@ export class RequestBody {
   #headLength = 0;
   #kind: BodyKind = BODY.none;
   #left = 0;
-  #taken = 0;
+  /** Bytes of the body so far. */
+  taken = 0;
   #chunked: ChunkedReader | undefined;
   #isReplayable = true;
   #isReferenced = false;
@@ -46,7 +47,7 @@ export class RequestBody {
     this.#headLength = length;
     this.#kind = head.body;
     this.#left = head.length;
-    this.#taken = 0;
+    this.taken = 0;
     this.#isReplayable = true;
     this.#isReferenced = false;
     this.isBroken = false;
@@ -127,6 +128,7 @@ export class RequestBody {
       const take = Math.min(this.#left, end - from);
       bytes.copy(out, outAt, from, from + take);
       this.#left -= take;
+      this.taken += take;
       this.#length = outAt + take;
       this.isComplete = this.#left === 0;
       return from + take;
@@ -137,8 +139,8 @@ export class RequestBody {
     while (at < end && !reader.done) {
       at = reader.read(bytes, at, end);
       const size = reader.dataEnd - reader.dataAt;
-      this.#taken += size;
-      if (at < 0 || this.#taken > LIMITS.bodyBytes) {
+      this.taken += size;
+      if (at < 0 || this.taken > LIMITS.bodyBytes) {
         this.isBroken = true;
         return -1;
       }

@@ -1,5 +1,6 @@
 import type { Route } from '#model/route';
 import { BALANCERS, type Pick } from '#policy/balance/balancers';
+import { decideRetry, type RetryDecision, type TryFacts } from '#policy/balance/retry';
 import { RetryBudget } from '#policy/balance/retry-budget';
 import { chooseTier, type TierChoice } from '#policy/balance/tiers';
 import { type Backend, backendKey } from './backend.ts';
@@ -93,6 +94,14 @@ export class Service {
     const answerClass = (status / 100) | 0;
     this.answersByClass[answerClass] = (this.answersByClass[answerClass] as number) + 1;
     this.durations.add(durationMs);
+  }
+
+  /** whether a failed try may be repeated. Takes from the budget only for one that may. */
+  decideRetry(facts: Omit<TryFacts, 'budgetLeft'>, now: number): RetryDecision {
+    const decision = decideRetry({ ...facts, budgetLeft: true });
+    if (!decision.retry || this.budget.take(now)) return decision;
+    this.budgetExhausted++;
+    return { retry: false, because: 'budget' };
   }
 
   countRetry(reason: string): void {

@@ -1,11 +1,13 @@
 import type { TryFailure } from '#policy/balance/retry';
 import type { Backend } from './backend.ts';
 import { ChunkedReader } from './chunked-reader.ts';
-import { type ClientConnection, PHASE } from './client-connection.ts';
-import { BODY, type BodyKind, Head, SCAN } from './head.ts';
+import type { ClientConnection } from './client-connection.ts';
+import { BODY, type BodyKind, type Head, SCAN } from './head.ts';
+import { HeadBuffer } from './head-buffer.ts';
 import { type AnswerFraming, put, writeAnswerHead, writeChunkSize } from './head-writer.ts';
 import type { Linked } from './intrusive-list.ts';
 import { LIMITS } from './limits.ts';
+import { PHASE } from './phase.ts';
 import type { Plane } from './plane.ts';
 import { scanAnswer } from './scan-answer.ts';
 import { Wire, type WireUser } from './wire.ts';
@@ -42,9 +44,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   #keepAliveMs: number = LIMITS.upstreamIdleMs;
   #informational = 0;
   #isEventStream = false;
-  #partial: Buffer | undefined;
-  #partialLength = 0;
-  #partialHead: Head | undefined;
+  #waiting: HeadBuffer | undefined;
   #isPaused = false;
 
   constructor(plane: Plane, backend: Backend, now: number) {
@@ -134,9 +134,17 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     this.#lost(error);
   }
 
+  /** More of the request was handed over: the wait for the answer begins anew. */
+  bodyPassed(now: number): void {
+    if (this.#state !== STATE.head) return;
+    this.sentAt = now;
+    this.deadlineAt = now + LIMITS.answerHeadTimeoutMs;
+  }
+
   /** The client takes bytes again. */
   resumeReading(): void {
     if (!this.#isPaused) return;
+    if (this.#state === STATE.body && !this.#isEventStream) this.deadlineAt = this.#plane.now() + LIMITS.answerIdleMs;
     this.#isPaused = false;
     this.wire.resume();
   }
@@ -168,6 +176,8 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   expired(): void {
     if (this.#state === STATE.connecting) this.failTry('refused');
     else if (this.#state === STATE.head) this.failTry('timeout');
+    // While we do not read it, it cannot be late; the client's own time runs.
+    else if (this.#isPaused) this.deadlineAt = this.#plane.now() + LIMITS.answerIdleMs;
     else this.#truncated();
   }
 
@@ -177,19 +187,16 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
       this.close();
       return;
     }
-    let source = bytes;
-    let end = count;
-    let head = this.#plane.answerHead;
-    if (this.#partial === undefined || this.#partialHead === undefined) head.begin(0);
-    else {
-      head = this.#partialHead;
-      source = this.#extendPartial(bytes, count);
-      end = this.#partialLength;
-    }
+    const waiting = this.#waiting;
+    waiting?.add(bytes, 0, count);
+    const source = waiting?.bytes ?? bytes;
+    const end = waiting?.length ?? count;
+    const head = waiting?.head ?? this.#plane.answerHead;
+    if (waiting === undefined) head.begin(0);
     for (;;) {
       const result = scanAnswer(source, end, head, client.isHead);
       if (result === SCAN.incomplete) {
-        this.#keepPartial(source, head, end);
+        if (waiting === undefined || head.start > 0) this.#waiting = new HeadBuffer(source, head.start, end);
         return;
       }
       if (result === SCAN.bad) {
@@ -209,42 +216,12 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
       this.#passInformational(client, source, head);
       head.begin(head.end);
       if (head.start >= end) {
-        this.#dropPartial();
+        this.#waiting = undefined;
         return;
       }
     }
-    this.#dropPartial();
+    this.#waiting = undefined;
     this.#beginAnswer(client, source, end, head);
-  }
-
-  #extendPartial(bytes: Buffer, count: number): Buffer {
-    const known = this.#partialLength;
-    let partial = this.#partial as Buffer;
-    if (known + count > partial.length) {
-      const larger = Buffer.allocUnsafe(Math.max(2 * partial.length, known + count));
-      partial.copy(larger, 0, 0, known);
-      partial = larger;
-    }
-    bytes.copy(partial, known, 0, count);
-    this.#partial = partial;
-    this.#partialLength = known + count;
-    return partial;
-  }
-
-  #keepPartial(source: Buffer, head: Head, end: number): void {
-    if (source === this.#partial && head.start === 0) return;
-    const length = end - head.start;
-    const partial = Buffer.allocUnsafe(Math.max(4096, 2 * length));
-    source.copy(partial, 0, head.start, end);
-    this.#partial = partial;
-    this.#partialLength = length;
-    this.#partialHead ??= new Head();
-    this.#partialHead.begin(0);
-  }
-
-  #dropPartial(): void {
-    this.#partial = undefined;
-    this.#partialHead = undefined;
   }
 
   #passInformational(client: ClientConnection, source: Buffer, head: Head): void {
@@ -260,7 +237,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
       this.failTry('malformed');
       return;
     }
-    this.#dropPartial();
+    this.#waiting = undefined;
     this.#state = STATE.tunnel;
     this.deadlineAt = Number.POSITIVE_INFINITY;
     const out = this.#plane.scratch;
@@ -417,7 +394,10 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   }
 
   #leftBackend(): void {
-    if (this.backend.draining && this.backend.busy.size === 0) this.#plane.onReport();
+    if (this.backend.busy.size > 0) return;
+    // A probe that its client gave up has told nothing: the next may be made.
+    this.backend.isProbed = false;
+    if (this.backend.draining) this.#plane.onReport();
   }
 
   #lost(error: NodeJS.ErrnoException | undefined): void {

@@ -51,6 +51,7 @@ export class Wire {
   #buffer: Buffer;
   #nextBuffer: Buffer | undefined;
   #isFenced = false;
+  #isClosed = false;
   /** Set while bytes may go straight to the kernel. */
   #handle: StreamHandle | undefined;
 
@@ -70,7 +71,7 @@ export class Wire {
         return next as Buffer;
       },
       callback: (count, bytes) => {
-        this.#user.onBytes(bytes as Buffer, count);
+        if (!this.#isClosed) this.#user.onBytes(bytes as Buffer, count);
         return true;
       },
     });
@@ -79,6 +80,7 @@ export class Wire {
       this.#error = error;
     });
     this.#socket.on('close', () => {
+      this.#isClosed = true;
       this.#handle = undefined;
       this.#user.onClosed(this.#error);
     });
@@ -95,7 +97,7 @@ export class Wire {
     handle.onread = (bytes) => {
       const count = streamBaseState[kReadBytesOrError] as number;
       // The end and errors are the socket's to tell.
-      if (count <= 0 || this.#handle === undefined) return ofNode.call(handle, bytes);
+      if (count <= 0 || this.#isClosed) return ofNode.call(handle, bytes);
       this.#user.onBytes(this.#buffer, count);
       const next = this.#nextBuffer;
       if (next === undefined) return undefined;
@@ -189,12 +191,14 @@ export class Wire {
   }
 
   destroy(): void {
+    this.#isClosed = true;
     this.#handle = undefined;
     this.#socket.destroy();
   }
 
   /** Cuts the connection so that the other side sees an error and not an end. */
   reset(): void {
+    this.#isClosed = true;
     this.#handle = undefined;
     this.#socket.resetAndDestroy();
   }
