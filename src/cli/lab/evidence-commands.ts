@@ -48,4 +48,18 @@ export const EVIDENCE_COMMANDS: readonly LabCommand[] = [
     example: "haven lab record jobs.jsonl --policy fifo --workload 'h2?scv=10&load=0.8' --servers 2 --jobs 20000",
     load: () => import('./record.ts'),
   },
+  {
+    usage: 'capacity',
+    summary: 'how many workers a target needs, by simulation, with a bracket and its confidence',
+    options: [
+      ['--target <target>', 'such as p99_response<=2s, mean_wait<=10ms or p95_slowdown<=5'],
+      ['--policy <policy>', 'queue policy'],
+      ...WORKLOAD_FLAGS,
+      ['--seed <n>', 'the first seed'],
+      ['--seeds <n>', 'runs of each number of workers'],
+      ['--most <n>', 'the most workers to try'],
+    ],
+    example: "haven lab capacity --arrivals 'poisson?rate=40' --sizes 'lognormal?mean=0.2&scv=4' --target 'p99_response<=1s'",
+    load: () => import('./capacity.ts'),
+  },
 ];
