@@ -57,7 +57,7 @@ test('backfilling never holds more processors than there are, whatever the estim
   fc.assert(
     fc.property(fc.array(wrong, { minLength: 1, maxLength: 30 }), (unsorted) => {
       const jobs = unsorted.sort((a, b) => a.at - b.at);
-      for (const policy of ['easy', 'easy-sjbf', 'conservative', 'fifo', 'sjf', 'drf', 'time-slice?quantum=3us']) {
+      for (const policy of ['easy', 'easy-sjbf', 'conservative', 'fifo', 'sjf', 'drf', 'gang-las?thresholds=9us,30us', 'time-slice?quantum=3us']) {
         const result = replayLog(jobs, { policy, processors: PROCESSORS });
         assert.deepEqual([result.jobs, result.fallback], [jobs.length, ''], policy);
         assert.ok(result.utilisation <= 1 + 1e-9, policy);

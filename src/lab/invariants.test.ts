@@ -38,6 +38,10 @@ const WORK_CONSERVING = [
   'fair-share?half-life=50us',
   'fair-share?half-life=50us&quantum=3us',
   'drf',
+  'gang-las?thresholds=4us,9us',
+  'easy',
+  'easy-sjbf',
+  'conservative',
 ] as const;
 
 const job = fc.record({
@@ -220,7 +224,8 @@ test('weighted sharing with equal weights is processor sharing', () => {
 
 test('a policy restored from its snapshot in the middle of a run goes on identically', () => {
   fc.assert(
-    fc.property(workload, fc.integer({ min: 0, max: 120 }), fc.integer({ min: 1, max: 2 }), (jobs, at, workers) => {
+    fc.property(workload, fc.integer({ min: 0, max: 120 }), fc.integer({ min: 1, max: 2 }), (exact, at, workers) => {
+      const jobs = exact.map((one) => ({ ...one, estimate: 1 + ((7 * one.size + one.at) % 25) }));
       for (const policy of WORK_CONSERVING) {
         const finish: number[] = [];
         const simulation = new JobSimulation({

@@ -80,6 +80,9 @@ export class ConservativeBackfill implements QueuePolicy {
     return {
       waiting: [...this.#waiting, ...this.#arrived].map((task) => task.id),
       starts: this.#waiting.map((task) => [task.id, this.#startOf.get(task) ?? 0]),
+      holeUntil: this.#holeUntil,
+      leftUntil: this.#leftUntil,
+      isStale: this.#isStale,
       held: [...this.#heldUntil].map(([task, until]) => [task.id, until]),
     };
   }
@@ -103,6 +106,9 @@ export class ConservativeBackfill implements QueuePolicy {
     }
     for (const task of tasksById(snapshot['waiting'], view)) (planned.has(task) ? this.#waiting : this.#arrived).push(task);
     this.#plan = plan;
+    this.#holeUntil = snapshot['holeUntil'] as Micros;
+    this.#leftUntil = snapshot['leftUntil'] as Micros;
+    this.#isStale = snapshot['isStale'] as boolean;
   }
 
   #planStart(task: Task, now: Micros): void {

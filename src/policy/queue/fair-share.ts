@@ -1,5 +1,4 @@
 import type { JobActions, JobEvent, JobView, Micros, PolicyContext, PolicySnapshot, PolicyUses, QueuePolicy, Task } from './queue-policy.ts';
-import type { TenantLine } from './tenant-lines.ts';
 import { TenantLines } from './tenant-lines.ts';
 
 /**
@@ -12,7 +11,7 @@ export class FairShare implements QueuePolicy {
   readonly #halfLife: Micros;
   readonly #quantum: Micros;
   readonly #tenants = new TenantLines();
-  /** Usage up to what `attained` this was charged, per running task. */
+  /** Up to what service a task's tenant was charged. A slice is charged at its start, so that other workers do not all turn to the same tenant. */
   readonly #charged = new Map<number, Micros>();
   /** Accounts are kept in units that grow instead of decaying one by one: 2^(now / half-life), rebased before they overflow. */
   #base: Micros = 0;
@@ -29,17 +28,18 @@ export class FairShare implements QueuePolicy {
     if (task === undefined) return;
     if (event.kind === 'arrive') this.#tenants.push(task);
     else if (event.kind === 'leave') this.#tenants.remove(task);
-    else this.#charge(task, context.now);
+    else this.#charge(task, task.attained, context.now);
     if (event.kind === 'expire' || event.kind === 'fail') this.#tenants.push(task);
     if (event.kind === 'finish') this.#charged.delete(task.seq);
   }
 
-  decide(view: JobView, act: JobActions): void {
+  decide(view: JobView, act: JobActions, context: PolicyContext): void {
     while (view.free > 0) {
-      const line = this.#tenants.smallest((candidate) => this.#running(candidate, view) + candidate.account / candidate.weight);
+      const line = this.#tenants.smallest((candidate) => candidate.account / candidate.weight);
       const task = line?.ready.peek();
       if (line === undefined || task === undefined || task.width > view.free) return;
       this.#tenants.pop(line);
+      this.#charge(task, this.#quantum > 0 ? task.attained + this.#quantum : Math.max(task.attained + 1, task.estimate), context.now);
       act.run(task, this.#quantum, -1);
     }
   }
@@ -59,26 +59,20 @@ export class FairShare implements QueuePolicy {
     this.#base = snapshot['base'] as number;
   }
 
-  #charge(task: Task, now: Micros): void {
+  /** Brings the tenant's usage to what it is when the task has got `service`: more at a start, less when it ended early. */
+  #charge(task: Task, service: Micros, now: Micros): void {
     const scale = this.#scale(now);
-    this.#tenants.lineOf(task).account += (task.attained - (this.#charged.get(task.seq) ?? 0)) * task.width * scale;
-    this.#charged.set(task.seq, task.attained);
+    this.#tenants.lineOf(task).account += (service - (this.#charged.get(task.seq) ?? 0)) * task.width * scale;
+    this.#charged.set(task.seq, service);
     if (scale < 2 ** 40) return;
     for (const line of this.#tenants.all) line.account /= scale;
     this.#base = now;
   }
 
   #scale(now: Micros): number {
-    return 2 ** ((now - this.#base) / this.#halfLife);
-  }
-
-  /** A tenant that runs now counts as the largest usage seen, once per worker it holds, so that idle tenants go first. */
-  #running(line: TenantLine, view: JobView): number {
-    let held = 0;
-    for (const task of view.running) if (task.tenant === line.tenant) held += task.width;
-    if (held === 0) return 0;
-    let largest = 1;
-    for (const other of this.#tenants.all) largest = Math.max(largest, other.account / other.weight);
-    return (held / line.weight) * largest;
+    // Straight between whole half-lives: a power with a fraction has other last digits on other engines.
+    const halfLives = (now - this.#base) / this.#halfLife;
+    const whole = Math.floor(halfLives);
+    return (1 + halfLives - whole) * 2 ** whole;
   }
 }

@@ -124,7 +124,9 @@ export class MultilevelFeedback implements QueuePolicy {
     const exact = listed[level];
     if (exact !== undefined) return exact;
     if (!Number.isFinite(this.#options.growth)) return Number.POSITIVE_INFINITY;
-    return Math.min(Number.MAX_SAFE_INTEGER, Math.round((listed.at(-1) ?? 1) * this.#options.growth ** (level - listed.length + 1)));
+    let allotment = listed.at(-1) ?? 1;
+    for (let step = listed.length; step <= level && allotment < Number.MAX_SAFE_INTEGER; step += 1) allotment *= this.#options.growth;
+    return Math.min(Number.MAX_SAFE_INTEGER, Math.round(allotment));
   }
 
   #topLevel(): number {

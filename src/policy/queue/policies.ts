@@ -8,6 +8,7 @@ import { earliestDeadline } from './earliest-deadline.ts';
 import { EasyBackfill } from './easy-backfill.ts';
 import { FairShare } from './fair-share.ts';
 import { Fifo } from './fifo.ts';
+import { GangLeastAttained } from './gang-least-attained.ts';
 import { HighestResponseRatio } from './hrrn.ts';
 import { lastFirst } from './last-first.ts';
 import { LeastAttained } from './least-attained.ts';
@@ -44,6 +45,7 @@ const FEEDBACK = {
   preempt: choiceOption(['yes', 'no']),
   boost: orUnlimited(durationOption(Number.POSITIVE_INFINITY), 'never'),
 };
+const GANG = { thresholds: listOption(durationOption(3_600_000_000), [3_600_000_000, 36_000_000_000]) };
 const FAIR_SHARE = { 'half-life': durationOption(3_600_000_000), ...OPTIONAL_SLICE };
 
 /** Every queue policy by name. */
@@ -71,6 +73,7 @@ export const POLICIES: Readonly<Record<string, PolicyEntry>> = {
   easy: entry('first come first served with EASY backfilling', {}, (name) => new EasyBackfill(name, { order: 'submission' })),
   'easy-sjbf': entry('EASY backfilling, shortest estimates first', {}, (name) => new EasyBackfill(name, { order: 'shortest-first' })),
   conservative: entry('conservative backfilling: every task holds a planned start', {}, (name) => new ConservativeBackfill(name)),
+  'gang-las': entry('gangs, least time × workers first, in levels', GANG, (name, options) => new GangLeastAttained(name, options)),
   drf: entry('dominant resource fairness', {}, (name) => new DominantResourceFairness(name)),
 };
 
