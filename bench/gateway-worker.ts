@@ -3,21 +3,22 @@ import { Dataplane } from '#gateway/dataplane/dataplane';
 import { instanceIdOf } from '#model/instance';
 import type { Route } from '#model/route';
 
-/** One worker's data plane in front of one backend, as a program: PORT, ORIGIN. */
+/** One worker's data plane in front of one or more backends, as a program: PORT, and ORIGIN or ORIGINS (ports by comma). */
 const app = parseName('bench', 'an app');
 const service = parseName('web', 'a service');
 const routes = Number(process.env['ROUTES'] ?? 1);
+const ports = (process.env['ORIGINS'] ?? process.env['ORIGIN'] ?? '').split(',').map(Number);
 const backend = (slot: number) =>
   ({
     id: instanceIdOf(app, service, slot, 1),
     name: `web.${slot}`,
     attempt: 1,
-    address: { host: '127.0.0.1', port: Number(process.env['ORIGIN']) },
+    address: { host: '127.0.0.1', port: ports[slot - 1] ?? 0 },
     weight: 1,
     tier: 'primary',
     state: 'active',
   }) as const;
-const table: Route[] = [{ app, service, matches: [{ host: '*', path: '/' }], balance: 'round-robin', backends: [backend(1)] }];
+const table: Route[] = [{ app, service, matches: [{ host: '*', path: '/' }], balance: 'round-robin', backends: ports.map((_, i) => backend(i + 1)) }];
 for (let i = 1; i < routes; i++) {
   const name = parseName(`web-${i}`, 'a service');
   table.push({

@@ -168,8 +168,6 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     return this.phase === PHASE.head && this.#waiting === undefined;
   }
 
-  // ── requests ──
-
   #readHead(bytes: Buffer, at: number, count: number): void {
     const waiting = this.#waiting;
     waiting?.add(bytes, at, count);
@@ -454,8 +452,6 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     service.countAnswer(status, durationMs);
     this.#plane.accessLog?.add({ client: this.#peer, request: this.#requestLine, status, durationMs, service: service.key, tries: this.#tries });
   }
-
-  // ── tunnels ──
 
   beginTunnel(): void {
     this.phase = PHASE.tunnel;
