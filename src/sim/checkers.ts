@@ -141,7 +141,10 @@ export class Checkers {
     const isOverdue = node?.drain !== undefined && virtualWall(seen.atMs) >= node.drain.deadline - stopMs(instance.spec) - deadlineSlackMs;
     // A machine without power takes its instances along, whatever the gateways still believe.
     const isMachineGone = node?.power !== 'on' && this.#history.value(keyOf.agent(instance.node)) === undefined;
-    if (!app || app.removing || !spec || isOverdue || isMachineGone) return;
+    // R6: a first release that failed is stopped as a whole.
+    const releases = this.#history.values<Release>(PREFIX.releases).filter((release) => release.app === instance.app);
+    const isFirstFailed = reason.endsWith('failed') && releases.every((release) => release.outcome.kind !== 'stable');
+    if (!app || app.removing || !spec || isOverdue || isMachineGone || isFirstFailed) return;
     const all = this.#readyByService.get(service) ?? [];
     // A look counts until the next one: that of a quiet time may be old.
     const looks = all.filter((_look, index) => (all[index + 1]?.atMs ?? seen.atMs) >= seen.atMs - lookBackMs);
@@ -164,9 +167,10 @@ export class Checkers {
     if (!spec) return;
     const instances = this.#instancesOf(service).filter(({ id, intent }) => intent.kind === 'run' && !this.#replaceable.has(id));
     const status = (id: Instance['id']) => this.#history.value<InstanceStatus>(keyOf.status(id))?.phase;
-    const counted = instances.filter(({ id }) => status(id) !== 'failed');
     const looks = this.#readyByService.get(service) ?? [];
     const wanted = Math.max(this.#countOf(service), ...looks.map((look) => look.wanted));
+    // A2: what is left of a larger count waits for the end of a rollout, and is not in the way of anything.
+    const counted = instances.filter(({ id, slot }) => slot <= wanted && status(id) !== 'failed');
     // D1: a drain may surge by one even where updates may not.
     const most = wanted + Math.max(1, spec.update.maxSurge) + spec.update.canary;
     if (counted.length > most) {

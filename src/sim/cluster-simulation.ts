@@ -150,7 +150,7 @@ export class ClusterSimulation {
   processes(): readonly InstanceProcess[] {
     return this.nodeNames.flatMap((host) =>
       this.host(host)
-        .running.filter(({ spec }) => spec.command === 'app')
+        .running.filter(({ spec }) => spec.command === 'app' && spec.outputPath !== undefined)
         .map((program) => ({ id: idOf(program), host, program })),
     );
   }

@@ -23,7 +23,8 @@ export interface JournalContents {
  * The journal of a simulated store: records with length and checksum in numbered files of the simulated disk, written in groups.
  *
  * Invariants: J1 `append` resolves after the record and all before it were synced. J2 after a failed write nothing is acknowledged any more.
- * J3 a record that was torn by a power cut was never acknowledged, and nothing follows it.
+ * J3 a record that was torn by a power cut was never acknowledged, and nothing follows it. J4 what a killed process wrote and did not sync
+ * can be read, and is lost with the next power cut: it is synced before anybody builds on it.
  */
 export class DiskJournal implements Journal {
   readonly #world: Pick<World, 'disk'>;
@@ -103,12 +104,16 @@ export class DiskJournal implements Journal {
   }
 }
 
-/** Every record on the disk, in order. */
+/** Every record on the disk, in order, and from here on durable. */
 export async function readJournal(world: Pick<World, 'disk'>, folder: string): Promise<JournalContents> {
   await world.disk.makeDirectory(folder);
+  await world.disk.syncDirectory(folder);
   const names = await world.disk.list(folder);
   const records: JournalRecord[] = [];
   for (const name of names) {
+    // J4
+    await using file = await world.disk.open(`${folder}/${name}`, 'write');
+    await file.sync();
     const bytes = (await readFile(world.disk, `${folder}/${name}`)) ?? new Uint8Array();
     records.push(...unframed(bytes));
   }

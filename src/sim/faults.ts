@@ -12,20 +12,20 @@ interface FaultKind {
 
 /** Everything that can go wrong, by name. Each seed draws which of them exist in it. */
 export const FAULTS = {
-  'node-power-cut': { everyMs: 25_000, forMs: 12_000, strike: crashNode },
-  'agent-killed': { everyMs: 12_000, forMs: 0, strike: (cluster, luck) => onKept(cluster, luck.pick(cluster.nodeNames), 'kill') },
-  'agent-paused': { everyMs: 20_000, forMs: 9_000, strike: (cluster, luck, forMs) => pauseKept(cluster, luck.pick(cluster.nodeNames), forMs) },
-  'node-paused': { everyMs: 25_000, forMs: 6_000, strike: pauseNode },
-  'instance-killed': { everyMs: 12_000, forMs: 0, strike: (cluster, luck) => killInstance(cluster, luck) },
-  'instance-hangs': { everyMs: 15_000, forMs: 8_000, strike: hangInstance },
-  'instance-sick': { everyMs: 15_000, forMs: 8_000, strike: sickenInstance },
-  'control-killed': { everyMs: 15_000, forMs: 0, strike: (cluster, luck) => onKept(cluster, luck.pick(cluster.controlNames), 'kill') },
-  'control-paused': { everyMs: 20_000, forMs: 14_000, strike: (cluster, luck, forMs) => pauseKept(cluster, luck.pick(cluster.controlNames), forMs) },
-  'store-power-cut': { everyMs: 25_000, forMs: 5_000, strike: (cluster, _luck, forMs) => crashStore(cluster, forMs) },
-  'gateway-killed': { everyMs: 20_000, forMs: 0, strike: (cluster, luck) => onKept(cluster, luck.pick(cluster.gatewayNames), 'kill') },
-  'gateway-paused': { everyMs: 25_000, forMs: 12_000, strike: (cluster, luck, forMs) => pauseKept(cluster, luck.pick(cluster.gatewayNames), forMs) },
-  partition: { everyMs: 20_000, forMs: 13_000, strike: partition },
-  'one-way-cut': { everyMs: 20_000, forMs: 13_000, strike: oneWayCut },
+  'node-power-cut': { everyMs: 16_000, forMs: 12_000, strike: crashNode },
+  'agent-killed': { everyMs: 8_000, forMs: 0, strike: (cluster, luck) => onKept(cluster, luck.pick(cluster.nodeNames), 'kill') },
+  'agent-paused': { everyMs: 13_000, forMs: 9_000, strike: (cluster, luck, forMs) => pauseKept(cluster, luck.pick(cluster.nodeNames), forMs) },
+  'node-paused': { everyMs: 16_000, forMs: 6_000, strike: pauseNode },
+  'instance-killed': { everyMs: 8_000, forMs: 0, strike: (cluster, luck) => killInstance(cluster, luck) },
+  'instance-hangs': { everyMs: 10_000, forMs: 8_000, strike: hangInstance },
+  'instance-sick': { everyMs: 10_000, forMs: 8_000, strike: sickenInstance },
+  'control-killed': { everyMs: 10_000, forMs: 0, strike: (cluster, luck) => onKept(cluster, luck.pick(cluster.controlNames), 'kill') },
+  'control-paused': { everyMs: 13_000, forMs: 14_000, strike: (cluster, luck, forMs) => pauseKept(cluster, luck.pick(cluster.controlNames), forMs) },
+  'store-power-cut': { everyMs: 16_000, forMs: 5_000, strike: (cluster, _luck, forMs) => crashStore(cluster, forMs) },
+  'gateway-killed': { everyMs: 13_000, forMs: 0, strike: (cluster, luck) => onKept(cluster, luck.pick(cluster.gatewayNames), 'kill') },
+  'gateway-paused': { everyMs: 16_000, forMs: 12_000, strike: (cluster, luck, forMs) => pauseKept(cluster, luck.pick(cluster.gatewayNames), forMs) },
+  partition: { everyMs: 13_000, forMs: 13_000, strike: partition },
+  'one-way-cut': { everyMs: 13_000, forMs: 13_000, strike: oneWayCut },
 } as const satisfies Readonly<Record<string, FaultKind>>;
 
 export type FaultName = keyof typeof FAULTS;

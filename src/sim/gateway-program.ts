@@ -76,6 +76,8 @@ class SimulatedGateway {
   #routes: readonly Route[] = [];
   #appliedRevision = 0;
   #lease: string | undefined;
+  /** Of the last report: one that was given up and arrives late must not follow a newer one. `undefined`: to be asked for. */
+  #reported: number | undefined;
   #deadline = 0 as Instant;
   #turn = 0;
 
@@ -185,7 +187,10 @@ class SimulatedGateway {
       const lease = this.#lease;
       if (lease === undefined || this.#appliedRevision === 0) continue;
       try {
-        await view.write([{ kind: 'put', key: keyOf.gateway(name), value: JSON.stringify(this.#status()), lease }], { signal });
+        const key = keyOf.gateway(name);
+        const expected = this.#reported ?? (await view.list(key, { signal })).items.find((item) => item.key === key)?.modRevision ?? 0;
+        this.#reported = undefined;
+        this.#reported = await view.write([{ kind: 'put', key, value: JSON.stringify(this.#status()), expected, lease }], { signal });
       } catch (error) {
         if (hasCode(error, 'NOT_FOUND') && this.#lease === lease) this.#lease = undefined;
         log.write('debug', 'report failed', { cause: messageOf(error) });

@@ -7,10 +7,10 @@ import { BAD_NETWORKS, FAULTS, type FaultName, heal, strike } from './faults.ts'
 import { deployed, nodeChanged, removed, rolledBack, scaled, type UserChange } from './user-change.ts';
 
 /** How long users act and faults strike. */
-const faultyMs = 60_000;
+const faultyMs = 30_000;
 /** How long a healed cluster may take until everything is as wanted: the longest back-offs of agents and control, and a rollout after them. */
 const convergenceMs = 240_000;
-const meanChangeMs = 9_000;
+const meanChangeMs = 6_000;
 
 /** What a seed draws. Printed with a failure; the seed alone brings all of it back. */
 export interface Drawn {
@@ -43,7 +43,7 @@ export interface ScenarioOutcome {
   readonly convergedAfterMs: number;
 }
 
-/** Users and faults at random for a minute, then healing, then everything must become as wanted. Throws at the first broken promise. */
+/** Users and faults at random for half a minute, then healing, then everything must become as wanted. Throws at the first broken promise. */
 export async function runRandomScenario(seed: number): Promise<ScenarioOutcome> {
   const drawn = draw(seed);
   const cluster = new ClusterSimulation(drawn.options);
@@ -72,7 +72,7 @@ export async function settle(cluster: ClusterSimulation, limitMs = convergenceMs
   }
 }
 
-/** The config of the app that random scenarios deploy. Short times, so that a minute is long. */
+/** The config of the app that random scenarios deploy. Short times, so that half a minute is long. */
 export function shop(luck: Generator, { version, quality, count }: { readonly version: number; readonly quality: AppQuality; readonly count: number }) {
   return {
     name: 'shop',

@@ -1,0 +1,25 @@
+import { deepEqual, equal, notEqual, ok } from 'node:assert/strict';
+import { test } from 'node:test';
+import { FAULTS } from './faults.ts';
+import { draw, runRandomScenario } from './random-scenario.ts';
+
+const seeds = Array.from({ length: 20 }, (_, index) => index + 1);
+
+// One test for all, because a failure names its seed and how to see it again.
+test('whatever users do and whatever fails, no promise is broken, and a healed cluster becomes as wanted', async () => {
+  for (const seed of seeds) await runRandomScenario(seed);
+});
+
+test('the same seed gives the same trace, another seed another', async () => {
+  const hashes = [];
+  for (const seed of [5, 5, 6]) hashes.push((await runRandomScenario(seed)).cluster.simulation.traceHash());
+  equal(hashes[0], hashes[1]);
+  notEqual(hashes[0], hashes[2]);
+});
+
+test('every kind of fault and every shape of cluster is drawn by some of a hundred seeds, and some seeds draw no fault', () => {
+  const drawn = Array.from({ length: 100 }, (_, seed) => draw(seed));
+  deepEqual([...new Set(drawn.flatMap(({ faults }) => faults))].sort(), Object.keys(FAULTS).sort());
+  ok(drawn.some(({ faults }) => faults.length === 0));
+  deepEqual(new Set(drawn.map(({ options }) => options.controls)), new Set([0, 2]));
+});
