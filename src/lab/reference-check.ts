@@ -67,21 +67,21 @@ export function groupReferenceRows(rows: readonly ReferenceRow[], options: { rea
 /** The scenario a row describes. UNSUPPORTED when nothing in the lab stands for its policy, INVALID when its parameters do not make sense. */
 export function scenarioOfRow(row: ReferenceRow, options: { readonly jobs: number; readonly seed: number }): Scenario {
   const fields = paramsOf(row.params);
-  const workers = workersOf(row, fields);
-  const classes = classesOf(row, fields, workers);
-  const base = { classes, workers, jobs: options.jobs, warmup: Math.floor(options.jobs / 10), seed: options.seed, policy: 'fifo' };
   const name = row.policy.toLowerCase();
+  const dispatch = dispatchOf(name);
+  const isClosed = /^closed/.test(name) || (dispatch === undefined && (fields['n'] ?? fields['customers']) !== undefined);
+  const workers = dispatch?.dispatch === 'fork-join' ? Number(/n=(\d+)/.exec(name)?.[1] ?? fields['n'] ?? fields['c'] ?? 2) : workersOf(row, fields);
+  // A closed loop has no arrival rate: its customers' think time is the gap.
+  const classes = isClosed ? [{ tenant: 'all', weight: 1, priority: 0, gaps: 'exp', sizes: sizesOf(row, fields) }] : classesOf(row, fields, workers);
+  const base = { classes, workers, jobs: options.jobs, warmup: Math.floor(options.jobs / 10), seed: options.seed, policy: 'fifo' };
   const setup = /^fcfs\+setup\((\w+) mean=([\d.]+)\)/.exec(name);
   if (setup) return { ...base, setup: `${setup[1]}?mean=${setup[2]}` };
   const turns = /^rr\(q=([\d.]+),\s*overhead=([\d.]+)/.exec(name);
   if (turns) return { ...base, policy: `time-slice?quantum=${micros(turns[1])}`, switchCost: Math.round(Number(turns[2]) * 1e6) };
   const feedback = /^mlfq\(allotments ([^)]*)\)/.exec(name);
   if (feedback) return { ...base, policy: `mlfq?allotments=${allotmentsOf(feedback[1] ?? '', row)}` };
-  const closed = /^closed/.test(name) || fields['n'] !== undefined || fields['customers'] !== undefined;
-  if (closed) return { ...base, closed: closedOf(row, fields) };
-  const dispatch = dispatchOf(name);
-  if (dispatch !== undefined)
-    return { ...base, ...dispatch, ...(dispatch.dispatch === 'fork-join' ? { workers: Number(/n=(\d+)/.exec(name)?.[1] ?? fields['c'] ?? 2) } : {}) };
+  if (isClosed) return { ...base, closed: closedOf(row, fields) };
+  if (dispatch !== undefined) return { ...base, ...dispatch };
   if (/timeout|erlang-a|abandon/.test(name)) return { ...base, patience: patienceOf(row) };
   const capacity = Number.parseInt(fields['k'] ?? '', 10);
   if (/^(loss|fcfs-bounded)/.test(name)) return { ...base, capacity: Number.isNaN(capacity) ? workers : capacity };

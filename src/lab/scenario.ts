@@ -216,6 +216,11 @@ function resultOf(scenario: Scenario, statistics: JobStatistics, meter: WindowMe
   add('p_abandon', meter.abandoned / Math.max(1, meter.arrived));
   add('preemptions_per_job', meter.preemptions / Math.max(1, meter.arrived));
   add('makespan', length / UNIT);
+  if (scenario.patience !== undefined) {
+    // Those who left waited too: over all arrivals, the mean is by Little's law, and everyone who left did wait.
+    add('mean_wait', meter.ready / Math.max(1, meter.arrived) / UNIT);
+    add('p_wait', (statistics.waited + meter.abandoned) / Math.max(1, statistics.finished + meter.abandoned));
+  }
   const arrivalRate = (meter.arrived / length) * UNIT;
   const served = Math.max(1, statistics.finished);
   const meanService = statistics.classes.reduce((sum, one) => sum + one.service, 0) / served / UNIT;
