@@ -109,7 +109,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
 
   onWritable(): void {
     const now = this.#plane.tick();
-    if (this.phase === PHASE.head && this.isIdle) this.deadlineAt = now + LIMITS.keepAliveIdleMs;
+    if (this.phase === PHASE.head && this.#waiting === undefined) this.deadlineAt = now + LIMITS.keepAliveIdleMs;
     else if (this.phase === PHASE.body) this.deadlineAt = now + LIMITS.bodyIdleMs;
     else if (this.phase === PHASE.wait) this.deadlineAt = Number.POSITIVE_INFINITY;
     this.#upstream?.resumeReading();
@@ -163,9 +163,9 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     }
   }
 
-  /** No request is under way, so that the connection may be closed without loss. */
-  get isIdle(): boolean {
-    return this.phase === PHASE.head && this.#waiting === undefined;
+  /** Ends the connection if no request is under way on it. */
+  endIfIdle(): void {
+    if (this.phase === PHASE.head && this.#waiting === undefined) this.#linger();
   }
 
   #readHead(bytes: Buffer, at: number, count: number): void {
@@ -427,18 +427,23 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     this.heldUntil = 0;
     this.#sentTries = 0;
     if (!this.#keeps || this.phase === PHASE.body || this.#plane.isDraining) {
-      this.phase = PHASE.linger;
-      this.#lingered = 0;
-      this.#ahead = undefined;
-      this.deadlineAt = this.#plane.now() + LIMITS.lingerMs;
-      this.wire.end();
-      this.#pauses.resume(HELD.ahead | HELD.upstream);
+      this.#linger();
       return;
     }
     this.phase = PHASE.head;
     this.deadlineAt = this.wire.isPending ? this.#plane.now() + LIMITS.stallMs : this.#plane.now() + LIMITS.keepAliveIdleMs;
     this.#pauses.resume(this.#ahead === undefined ? HELD.ahead | HELD.upstream : HELD.upstream);
     this.#readAhead();
+  }
+
+  /** Says that nothing more comes, and reads on for a while so that the client gets to read what came. */
+  #linger(): void {
+    this.phase = PHASE.linger;
+    this.#lingered = 0;
+    this.#ahead = undefined;
+    this.deadlineAt = this.#plane.now() + LIMITS.lingerMs;
+    this.wire.end();
+    this.#pauses.resume(HELD.ahead | HELD.upstream);
   }
 
   #count(status: number): void {

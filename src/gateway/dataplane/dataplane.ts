@@ -105,7 +105,8 @@ export class Dataplane implements Disposable {
   drain(): void {
     this.plane.isDraining = true;
     for (const id of [...this.#servers.keys()]) this.unlisten(id);
-    for (const client of this.plane.clients.toArray()) if (client.isIdle) client.wire.end();
+    this.plane.tick();
+    for (const client of this.plane.clients.toArray()) client.endIfIdle();
   }
 
   [Symbol.dispose](): void {
