@@ -4,6 +4,8 @@ import { isAbort } from '#base/signal';
 import type { World } from '#world/world';
 import type { StoredItem, StoreView, ViewBatch } from './store-view.ts';
 
+/** So many in a row are nothing to speak of. */
+const QUIET_FAILURES = 3;
 const RETRY: Backoff = { baseMs: 100, capMs: 2_000, jitter: 1 };
 
 export interface Mirrored<Value> {
@@ -79,7 +81,8 @@ export class Mirror<Value> {
         this.#connected = false;
         // History up to our revision is gone, or we were too slow to read it: only a fresh list can tell what is there now.
         if (hasCode(error, 'COMPACTED') || hasCode(error, 'LIMIT') || hasCode(error, 'FUTURE_REVISION')) await this.#relist(signal);
-        this.#world.log.write('debug', 'watch interrupted', { prefix: this.#prefix, cause: messageOf(error) });
+        // A link breaks now and then; one that stays broken is for people to know.
+        this.#world.log.write(failures === QUIET_FAILURES ? 'warn' : 'debug', 'watch interrupted', { prefix: this.#prefix, cause: messageOf(error) });
       }
       if (signal.aborted) return;
       await this.#world.clock.sleep(backoffMs(RETRY, failures++, this.#world.random.next()), signal).catch(() => undefined);

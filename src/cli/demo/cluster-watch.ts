@@ -16,36 +16,41 @@ export interface SeenInstance {
   readonly isServing: boolean;
 }
 
-/** The whole cluster as it changes, for telling when something was noticed. */
+/** The cluster as it changes, for telling when something was noticed. */
 export class ClusterWatch {
   readonly #world: World;
-  readonly #mirror: Mirror<unknown>;
+  readonly #instances: Mirror<Instance>;
+  readonly #statuses: Mirror<InstanceStatus>;
+  readonly #gateways: Mirror<GatewayStatus>;
+  readonly #agents: Mirror<AgentStatus>;
   readonly #listeners = new Set<() => void>();
 
   constructor(world: World, view: StoreView) {
+    const onChange = () => {
+      for (const listener of this.#listeners) listener();
+    };
     this.#world = world;
-    this.#mirror = new Mirror<unknown>(world, view, {
-      prefix: '/',
-      onChange: () => {
-        for (const listener of this.#listeners) listener();
-      },
-    });
+    this.#instances = new Mirror(world, view, { prefix: PREFIX.instances, onChange });
+    this.#statuses = new Mirror(world, view, { prefix: PREFIX.statuses, onChange });
+    this.#gateways = new Mirror(world, view, { prefix: PREFIX.gateways, onChange });
+    this.#agents = new Mirror(world, view, { prefix: PREFIX.agents, onChange });
   }
 
-  get synced(): Promise<void> {
-    return this.#mirror.synced;
+  get #all(): readonly Mirror<unknown>[] {
+    return [this.#instances, this.#statuses, this.#gateways, this.#agents];
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await this.#mirror.run(signal);
+    await Promise.all(this.#all.map((mirror) => mirror.run(signal)));
   }
 
   instances(service?: string): SeenInstance[] {
-    const gateways = this.#under<GatewayStatus>(PREFIX.gateways);
-    return this.#under<Instance>(PREFIX.instances)
+    const gateways = this.#gateways.values();
+    return this.#instances
+      .values()
       .filter((instance) => service === undefined || instance.service === service)
       .map((instance) => {
-        const status = this.#mirror.get(keyOf.status(instance.id))?.value as InstanceStatus | undefined;
+        const status = this.#statuses.get(keyOf.status(instance.id))?.value;
         const reports = gateways.flatMap((gateway) => gateway.backends[instance.id] ?? []);
         const report = reports.find(({ attempt }) => attempt === status?.attempt);
         const isServing = instance.intent.kind === 'run' && status?.phase === 'running' && report?.health === 'passing';
@@ -54,7 +59,7 @@ export class ClusterWatch {
   }
 
   agents(): AgentStatus[] {
-    return this.#under<AgentStatus>(PREFIX.agents);
+    return this.#agents.values();
   }
 
   /** Resolves to the ms that passed until `claim` held; TIMEOUT names it. */
@@ -76,9 +81,5 @@ export class ClusterWatch {
       options.signal.removeEventListener('abort', abort);
     }
     return this.#world.clock.now() - startedAt;
-  }
-
-  #under<Value>(prefix: string): Value[] {
-    return [...this.#mirror.itemsByKey.values()].filter(({ key }) => key.startsWith(prefix)).map(({ value }) => value as Value);
   }
 }

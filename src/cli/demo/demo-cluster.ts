@@ -41,9 +41,7 @@ export class DemoCluster implements AsyncDisposable {
     const home = { directory: await mkdtemp(join(tmpdir(), 'haven-demo-')), portBase: await freePortBase() };
     await startHaven(world, home, signal);
     const key = await openClusterKey(world, pathsOf(home).clusterKey);
-    const cluster = new DemoCluster(world, home, new RemoteView(world, { address: addressesOf(home).api, token: mintToken(key, { kind: 'admin' }) }));
-    await cluster.watch.synced;
-    return cluster;
+    return new DemoCluster(world, home, new RemoteView(world, { address: addressesOf(home).api, token: mintToken(key, { kind: 'admin' }) }));
   }
 
   /** The command line, as a user would run it against this cluster. */

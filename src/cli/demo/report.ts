@@ -68,33 +68,47 @@ export function reportHtml(report: DemoReport): string {
 <p>The shop under ${report.ratePerSecond} requests per second (GET and POST, keep-alive, open loop), ${htmlOf(report.startedAt)}, ${htmlOf(report.machine)}.</p>
 <div class="scroll"><table><tr><th></th><th>what happens</th><th>requests</th><th>failed</th><th>p50 ms</th><th>p99 ms</th><th>worst ms</th><th>detected</th><th>recovered</th><th>must be</th></tr>
 ${rows}</table></div>
-<h2>p99 of each second, ms</h2>${chart(report, (second) => second.p99Ms, 'var(--ink)')}
-<h2>Failed requests in each second</h2>${chart(report, (second) => second.failed, 'var(--bad)')}
+<h2>p99 of each second, ms, logarithmic</h2>${chart(report, { heightOf: (second) => second.p99Ms, colour: 'var(--ink)', logarithmic: true })}
+<h2>Failed requests in each second</h2>${chart(report, { heightOf: (second) => second.failed, colour: 'var(--bad)', logarithmic: false })}
 </body></html>
 `;
 }
 
+interface Bars {
+  readonly heightOf: (second: Second) => number;
+  readonly colour: string;
+  readonly logarithmic: boolean;
+}
+
+const WIDTH = 1_100;
+const HEIGHT = 190;
+const LEFT = 40;
+const TOP = 40;
+
 /** Bars over time with the moments at which something was done. */
-function chart({ seconds: all, marks }: DemoReport, heightOf: (second: Second) => number, colour: string): string {
-  const width = 1_100;
-  const height = 180;
-  const left = 40;
+function chart({ seconds: all, marks }: DemoReport, { heightOf, colour, logarithmic }: Bars): string {
   const highest = Math.max(1, ...all.map(heightOf));
-  const x = (second: number) => left + (second / Math.max(1, all.length)) * (width - left);
-  const barWidth = Math.max(1, (width - left) / Math.max(1, all.length) - 0.5);
+  const share = (value: number) => (logarithmic ? Math.log10(1 + value) / Math.log10(1 + highest) : value / highest);
+  const y = (value: number) => HEIGHT - share(value) * (HEIGHT - TOP);
+  const step = (WIDTH - LEFT) / Math.max(1, all.length);
   const bars = all
     .map((second, index) => {
-      const barHeight = (heightOf(second) / highest) * (height - 30);
-      return `<rect x="${x(index).toFixed(1)}" y="${(height - barHeight).toFixed(1)}" width="${barWidth.toFixed(1)}" height="${barHeight.toFixed(1)}" fill="${colour}"/>`;
+      const top = y(heightOf(second));
+      return `<rect x="${(LEFT + index * step).toFixed(1)}" y="${top.toFixed(1)}" width="${Math.max(1, step - 0.5).toFixed(1)}" height="${(HEIGHT - top).toFixed(1)}" fill="${colour}"/>`;
     })
     .join('');
   const lines = marks
-    .map(
-      ({ second, title }, index) =>
-        `<line x1="${x(second)}" x2="${x(second)}" y1="12" y2="${height}" stroke="var(--soft)" stroke-dasharray="2 3"/><text x="${x(second) + 3}" y="${index % 2 === 0 ? 10 : 22}">${htmlOf(title)}</text>`,
-    )
+    .map(({ second, title }, index) => {
+      const x = (LEFT + second * step).toFixed(1);
+      const textY = 10 + 11 * (index % 3);
+      return `<line x1="${x}" x2="${x}" y1="${textY}" y2="${HEIGHT}" stroke="var(--soft)" stroke-dasharray="2 3"/><text x="${Number(x) + 3}" y="${textY}">${htmlOf(title)}</text>`;
+    })
     .join('');
-  return `<svg viewBox="0 0 ${width} ${height + 4}" role="img">${bars}${lines}<text x="0" y="40">${highest.toFixed(0)}</text><text x="0" y="${height}">0</text></svg>`;
+  const scale = (logarithmic ? [1, 10, 100, 1_000, 10_000].filter((value) => value < highest) : [])
+    .concat(highest)
+    .map((value) => `<text x="0" y="${y(value).toFixed(1)}">${value.toFixed(0)}</text>`)
+    .join('');
+  return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT + 4}" role="img">${bars}${lines}${scale}</svg>`;
 }
 
 function htmlOf(text: string): string {

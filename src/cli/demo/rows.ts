@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { LEASE_MS } from '#agent/registration';
 import { assert } from '#base/assert';
+import type { Name } from '#base/name';
 import type { RunningProcess } from '#world/world';
 import { addressesOf, pathsOf } from '../home.ts';
 import { answersHealthz } from '../lifecycle.ts';
@@ -116,8 +117,10 @@ async function hangInstance(stage: Stage): Promise<Observation> {
 
 async function loseNode(stage: Stage): Promise<Observation> {
   const { watch, signal } = stage;
-  const { node } = pickServing(stage, 'web').instance;
-  const lost = watch.instances().filter(({ instance }) => instance.node === node).length;
+  const countByNode = new Map<Name, number>();
+  for (const { instance } of watch.instances()) countByNode.set(instance.node, (countByNode.get(instance.node) ?? 0) + 1);
+  const [[node, lost] = []] = [...countByNode].sort((a, b) => b[1] - a[1]);
+  assert(node, 'a node has instances');
   const powerOff = await stage.haven('node', 'power', node, 'off');
   const [detectMs, recoverMs] = await Promise.all([
     watch.until(`node ${node} is known to be lost`, () => watch.agents().every((agent) => agent.node !== node), { withinMs: PATIENCE_MS, signal }),
@@ -156,7 +159,7 @@ async function deployBroken(stage: Stage): Promise<Observation> {
   const { world, watch } = stage;
   const pids = () =>
     watch
-      .instances()
+      .instances('web')
       .flatMap(({ instance, status }) => (instance.intent.kind === 'run' ? [`${instance.id} ${status?.pid}`] : []))
       .sort();
   const before = pids();

@@ -60,11 +60,41 @@ export function readProcessFactsNow(pid: number): ProcessFacts | undefined {
   }
 }
 
-/** All living processes this user can see. */
+/** Files read at once: a machine with thousands of processes must not cost as many open files. */
+const READ_AT_ONCE = 64;
+
+let scanning: Promise<readonly ProcessFacts[]> | undefined;
+let scanningNext: Promise<readonly ProcessFacts[]> | undefined;
+
+/**
+ * All living processes this user can see, looked at after the call. Whoever asks during a look shares the next one: a hundred instances that end
+ * together cost two looks, not a hundred.
+ */
 export async function listProcesses(): Promise<readonly ProcessFacts[]> {
+  if (scanning) {
+    scanningNext ??= scanning.then(startScan, startScan);
+    return await scanningNext;
+  }
+  return await startScan();
+}
+
+function startScan(): Promise<readonly ProcessFacts[]> {
+  scanningNext = undefined;
+  const scan = scanProcesses().finally(() => {
+    if (scanning === scan) scanning = undefined;
+  });
+  scanning = scan;
+  return scan;
+}
+
+async function scanProcesses(): Promise<readonly ProcessFacts[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-  const facts = await Promise.all(pids.map(readProcessFacts));
-  return facts.filter((one) => one !== undefined).filter(isLiving);
+  const living: ProcessFacts[] = [];
+  for (let start = 0; start < pids.length; start += READ_AT_ONCE) {
+    const facts = await Promise.all(pids.slice(start, start + READ_AT_ONCE).map(readProcessFacts));
+    for (const one of facts) if (one && isLiving(one)) living.push(one);
+  }
+  return living;
 }
 
 /** True when the process was started with `HAVEN_TOKEN=<token>`, itself or by inheritance. False if we may not look. */
