@@ -14,8 +14,8 @@ const RETRY = { baseMs: 100, capMs: 2_000, jitter: 0.5 } as const;
 /**
  * Writes the statuses of a node's instances, the only writer of their keys.
  *
- * Invariants: W1 one write at a time, so an older status never follows a newer one. W2 several changes while one write is under way become one. W3 what has been
- * written and has not changed is not written again, until `rewriteAll`.
+ * Invariants: W1 one write at a time, each compared with the revision of the one before, so an older status never follows a newer one: not even a write that was given
+ * up and arrives late. W2 several changes while one write is under way become one. W3 what has been written and has not changed is not written again, until `rewriteAll`.
  */
 export class StatusWriter {
   readonly #world: World;
@@ -25,6 +25,8 @@ export class StatusWriter {
   readonly #wantedById = new Map<InstanceId, string | undefined>();
   readonly #writtenById = new Map<InstanceId, string>();
   readonly #dirty = new Set<InstanceId>();
+  /** Of what is at each key, as far as known; a key of which nothing is known is taken for missing, and the first conflict tells otherwise. */
+  readonly #revisionById = new Map<InstanceId, number>();
 
   constructor(world: World, view: StoreView) {
     this.#world = world;
@@ -74,16 +76,42 @@ export class StatusWriter {
   async #writeBatch(signal: AbortSignal): Promise<void> {
     const batch = [...this.#dirty].slice(0, maxBatch).map((id) => ({ id, value: this.#wantedById.get(id) }));
     if (batch.length === 0) return;
-    const writes: ViewWrite[] = batch.map(({ id, value }) =>
-      value === undefined ? { kind: 'delete', key: keyOf.status(id) } : { kind: 'put', key: keyOf.status(id), value },
-    );
-    await this.#view.write(writes, { signal });
+    const writes = batch.map(({ id, value }): ViewWrite => {
+      const target = { key: keyOf.status(id), expected: this.#revisionById.get(id) ?? 0 };
+      return value === undefined ? { kind: 'delete', ...target } : { kind: 'put', ...target, value };
+    });
+    const revision = await this.#writeOrAsk(writes, { ids: batch.map(({ id }) => id), signal });
+    if (revision === undefined) return;
     for (const { id, value } of batch) {
+      if (value === undefined) this.#revisionById.delete(id);
+      else this.#revisionById.set(id, revision);
       if (this.#wantedById.get(id) !== value) continue;
       this.#dirty.delete(id);
       if (value === undefined) this.#wantedById.delete(id);
       else this.#writtenById.set(id, value);
       if (value === undefined) this.#writtenById.delete(id);
     }
+  }
+
+  /** The revision of the write; `undefined` if something else is there than thought, and what is there is known now. */
+  async #writeOrAsk(
+    writes: readonly ViewWrite[],
+    { ids, signal }: { readonly ids: readonly InstanceId[]; readonly signal: AbortSignal },
+  ): Promise<number | undefined> {
+    try {
+      return await this.#view.write(writes, { signal });
+    } catch (error) {
+      if (!hasCode(error, 'CONFLICT')) throw error;
+      await Promise.all(ids.map((id) => this.#ask(id, signal)));
+      return undefined;
+    }
+  }
+
+  async #ask(id: InstanceId, signal: AbortSignal): Promise<void> {
+    const key = keyOf.status(id);
+    const { items } = await this.#view.list(key, { signal });
+    const item = items.find((each) => each.key === key);
+    if (item) this.#revisionById.set(id, item.modRevision);
+    else this.#revisionById.delete(id);
   }
 }
