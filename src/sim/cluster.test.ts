@@ -3,11 +3,11 @@ import { test } from 'node:test';
 import type { ServiceState } from '#model/app';
 import type { Instance } from '#model/instance';
 import { keyOf, LEADER_KEY, PREFIX } from '#model/keys';
-import { type ClusterOptions, ClusterSimulation, CONTROL } from './cluster-simulation.ts';
+import { type ClusterOptions, ClusterSimulation, CONTROL, POOL } from './cluster-simulation.ts';
 import { unsettled } from './convergence.ts';
 import { exampleApp } from './example-app.ts';
 import { settle } from './random-scenario.ts';
-import { deployed, nodeChanged, removed, scaled } from './user-change.ts';
+import { deployed, nodeChanged, poolSized, removed, scaled } from './user-change.ts';
 
 const quiet = { requestEveryMs: 0 };
 
@@ -178,6 +178,20 @@ test('a leader that was paused beyond its lease writes nothing when it goes on, 
   await cluster.run(20_000);
   ok((cluster.history.item(LEADER_KEY)?.createRevision ?? 0) > epoch);
   deepEqual(unsettled(cluster), []);
+});
+
+test('what a leader sent before it was replaced and what arrives after that is refused', async () => {
+  const cluster = await settled({ controls: 2 });
+  const [first = ''] = cluster.leaders();
+  cluster.simulation.cut(first, CONTROL);
+  // The leader hears of a fourth node and sends its write, which the link holds; the user changes his mind before anybody else leads.
+  await cluster.operate(poolSized(POOL, 4));
+  await cluster.run(500);
+  await cluster.operate(poolSized(POOL, 3));
+  await cluster.until('another leads', () => cluster.leaders().some((name) => name !== first), { limitMs: 30_000 });
+  cluster.simulation.healAll();
+  await cluster.run(10_000);
+  equal(cluster.nodeNames.length, 3);
 });
 
 test('a leader that is cut off from the store is followed by another, and never are there two', async () => {
