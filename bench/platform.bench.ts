@@ -3,8 +3,8 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeWorld } from '#world/node/node-world';
-import { DemoCluster } from '../src/cli/demo/demo-cluster.ts';
-import { addressesOf } from '../src/cli/home.ts';
+import { DemoCluster } from '#cli/demo/demo-cluster';
+import { addressesOf } from '#cli/home';
 
 const ROUNDS = 5;
 const MANY_INSTANCES = 100;
