@@ -1,6 +1,7 @@
 import type { Micros } from '#policy/queue/queue-policy';
 import type { Law } from './laws.ts';
-import { RandomStream } from './random-stream.ts';
+import type { Uniforms } from './random-stream.ts';
+import { RandomStream, StratifiedStream } from './random-stream.ts';
 
 /** What one arriving job is. Sources fill the same object again and again. */
 export class JobRecord {
@@ -44,7 +45,7 @@ export interface JobClass {
 
 /** Open arrivals of one or more independent classes: gaps from one law, sizes from another, each with its own stream of luck. */
 export class OpenSource implements JobSource {
-  readonly #classes: readonly { readonly of: JobClass; readonly gaps: RandomStream; readonly sizes: RandomStream }[];
+  readonly #classes: readonly { readonly of: JobClass; readonly gaps: RandomStream; readonly sizes: Uniforms }[];
   /** The next arrival of each class, not rounded, so that rounding to microseconds does not add up. */
   readonly #arrivals: number[];
   readonly #estimate: Estimator | undefined;
@@ -53,12 +54,15 @@ export class OpenSource implements JobSource {
   #left: number;
   nextAt: Micros = Number.POSITIVE_INFINITY;
 
-  constructor(classes: readonly JobClass[], options: { readonly jobs: number; readonly seed: number; readonly estimate?: Estimator }) {
-    this.#classes = classes.map((of, index) => ({
-      of,
-      gaps: new RandomStream(options.seed, `gaps-${index}`),
-      sizes: new RandomStream(options.seed, `sizes-${index}`),
-    }));
+  constructor(
+    classes: readonly JobClass[],
+    options: { readonly jobs: number; readonly seed: number; readonly estimate?: Estimator; readonly isStratified?: boolean },
+  ) {
+    this.#classes = classes.map((of, index) => {
+      const sizes = new RandomStream(options.seed, `sizes-${index}`);
+      const isStratified = options.isStratified === true && of.size.isDirect === true;
+      return { of, gaps: new RandomStream(options.seed, `gaps-${index}`), sizes: isStratified ? new StratifiedStream(sizes, options.jobs) : sizes };
+    });
     this.#arrivals = this.#classes.map((one) => one.of.interarrival.sample(one.gaps) * UNIT);
     this.#estimate = options.estimate;
     this.#estimates = new RandomStream(options.seed, 'estimates');

@@ -4,7 +4,7 @@ import { BatchMeans } from './batch-means.ts';
 import { exp, ln, normalQuantile, power } from './elementary.ts';
 import { Histogram } from './histogram.ts';
 import { parseLaw } from './laws.ts';
-import { RandomStream } from './random-stream.ts';
+import { RandomStream, StratifiedStream } from './random-stream.ts';
 
 test('our own logarithm, exponential and power agree with the engine to twelve digits', () => {
   const random = new RandomStream(1, 'elementary');
@@ -71,4 +71,24 @@ test('batch means give the mean, the variance and an interval that holds the tru
   for (let index = 0; index < 20_000; index += 1) batches.record(law.sample(random));
   assert.ok(Math.abs(batches.mean - 1) < batches.halfWidth * 1.5 && batches.halfWidth < 0.03);
   assert.ok(Math.abs(batches.variance - 1) < 0.1);
+});
+
+test('stratified numbers fall once into each equal part, and give a heavy tail its mean', () => {
+  const stream = new StratifiedStream(new RandomStream(1, 'strata'), 50);
+  for (let round = 0; round < 3; round += 1) {
+    const parts = Array.from({ length: 50 }, () => Math.floor(50 * stream.next()));
+    assert.deepEqual(
+      [...parts].sort((a, b) => a - b),
+      Array.from({ length: 50 }, (_, index) => index),
+    );
+    assert.notDeepEqual(
+      parts,
+      Array.from({ length: 50 }, (_, index) => index),
+    );
+  }
+  const law = parseLaw('bpareto?low=1&high=100000&alpha=1.1');
+  const tail = new StratifiedStream(new RandomStream(2, 'strata'), 100_000);
+  let sum = 0;
+  for (let index = 0; index < 100_000; index += 1) sum += law.sample(tail);
+  assert.ok(Math.abs(sum / 100_000 / law.mean - 1) < 0.02, `${sum / 100_000} against ${law.mean}`);
 });

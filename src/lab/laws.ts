@@ -2,7 +2,7 @@ import { PlatformError } from '#base/errors';
 import type { OptionKind } from '#policy/policy-string';
 import { listOption, numberOption, parsePolicyString, printPolicyString, readOptions } from '#policy/policy-string';
 import { exp, ln, normalQuantile, power } from './elementary.ts';
-import type { RandomStream } from './random-stream.ts';
+import type { Uniforms } from './random-stream.ts';
 
 /** A distribution of positive amounts, in the unit of its parameters. */
 export interface Law {
@@ -11,7 +11,9 @@ export interface Law {
   readonly mean: number;
   /** E[X²], where a formula needs it. */
   readonly secondMoment: number;
-  sample(random: RandomStream): number;
+  sample(random: Uniforms): number;
+  /** Whether each sample uses exactly one uniform number, so that its tail can be stratified. */
+  readonly isDirect?: boolean;
 }
 
 const positive = (fallback: number): OptionKind<number> => numberOption(fallback, { least: 1e-9 });
@@ -123,7 +125,7 @@ function boundedPareto(name: string, { low, high, alpha }: { readonly low: numbe
     return (scale * (1 - power(low / high, alpha - order))) / (alpha - order);
   };
   const inverse = -1 / alpha;
-  return { name, mean: moment(1), secondMoment: moment(2), sample: (random) => low * exp(inverse * ln(1 - random.next() * (1 - ratio))) };
+  return { name, mean: moment(1), secondMoment: moment(2), isDirect: true, sample: (random) => low * exp(inverse * ln(1 - random.next() * (1 - ratio))) };
 }
 
 function weibull(name: string, { shape, mean }: { readonly shape: number; readonly mean: number }): Law {

@@ -73,7 +73,16 @@ export function scenarioOfRow(row: ReferenceRow, options: { readonly jobs: numbe
   const workers = dispatch?.dispatch === 'fork-join' ? Number(/n=(\d+)/.exec(name)?.[1] ?? fields['n'] ?? fields['c'] ?? 2) : workersOf(row, fields);
   // A closed loop has no arrival rate: its customers' think time is the gap.
   const classes = isClosed ? [{ tenant: 'all', weight: 1, priority: 0, gaps: 'exp', sizes: sizesOf(row, fields) }] : classesOf(row, fields, workers);
-  const base = { classes, workers, jobs: options.jobs, warmup: Math.floor(options.jobs / 10), seed: options.seed, policy: 'fifo' };
+  const jobs = options.jobs * stretchOf(row);
+  const base: Scenario = {
+    classes,
+    workers,
+    jobs,
+    warmup: Math.floor(jobs / (isLimit(row) ? 4 : 10)),
+    seed: options.seed,
+    policy: 'fifo',
+    isStratified: true,
+  };
   const setup = /^fcfs\+setup\((\w+) mean=([\d.]+)\)/.exec(name);
   if (setup) return { ...base, setup: `${setup[1]}?mean=${setup[2]}` };
   const turns = /^rr\(q=([\d.]+),\s*overhead=([\d.]+)/.exec(name);
@@ -126,11 +135,25 @@ function paramsOf(params: string): Readonly<Record<string, string>> {
   return fields;
 }
 
+/** Load above which a limit for many servers needs more of them, and longer to settle. */
+const CROWDED = 0.95;
+
+/** Whether the row is a limit for infinitely many servers. */
+function isLimit(row: ReferenceRow): boolean {
+  return /inf\b|mean field/.test(row.params);
+}
+
+/** Many servers get few jobs each: such a run is this many times longer. */
+function stretchOf(row: ReferenceRow): number {
+  if (!isLimit(row)) return 1;
+  return row.rho > CROWDED ? 16 : 8;
+}
+
 function workersOf(row: ReferenceRow, fields: Readonly<Record<string, string>>): number {
   const stated = Number.parseInt(fields['c'] ?? '', 10);
   if (Number.isInteger(stated) && stated > 0) return stated;
   // Limits for many servers: enough of them that doubling changes less than the tolerance.
-  if (/inf|mean field/.test(row.params)) return row.rho > 0.95 ? 4_000 : 1_000;
+  if (isLimit(row)) return /round-robin/.test(row.policy) ? 200 : row.rho > CROWDED ? 4_000 : 1_000;
   return /any/.test(fields['c'] ?? '') ? 10 : 1;
 }
 

@@ -48,6 +48,8 @@ export interface Scenario {
   /** `exact`, `exp` (exponential around the true size), or `lognormal` with this spread. */
   readonly estimates?: { readonly model: 'exact' | 'exp' | 'lognormal'; readonly sigma: number };
   readonly tau?: Micros;
+  /** Draw sizes stratified where the law allows it: for means under heavy tails. */
+  readonly isStratified?: boolean;
 }
 
 /** One measured number; `halfWidth` is half the 95 % confidence interval, 0 where none is known. */
@@ -126,7 +128,8 @@ export function sourceOf(scenario: Scenario): JobSource {
   }
   const classes = scenario.classes.map((one) => ({ ...one, interarrival: parseLaw(one.gaps), size: parseLaw(one.sizes) }));
   const estimate = estimatorOf(scenario);
-  return new OpenSource(classes, estimate === undefined ? { jobs, seed } : { jobs, seed, estimate });
+  const isStratified = scenario.isStratified === true;
+  return new OpenSource(classes, estimate === undefined ? { jobs, seed, isStratified } : { jobs, seed, isStratified, estimate });
 }
 
 /** How a scenario's estimates err; undefined when they are exact. */
