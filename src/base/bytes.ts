@@ -7,7 +7,11 @@ const SIZE = /^(\d+(?:\.\d+)?)(B|Ki|Mi|Gi|Ti|k|M|G|T)$/;
 export function parseSizeBytes(text: string): number {
   const match = SIZE.exec(text);
   if (!match) {
-    throw new PlatformError('INVALID', `Cannot read "${text}" as a size, because it is not a number with a unit (B, Ki, Mi, Gi, Ti, k, M, G, T), such as "512Mi"`, { text });
+    throw new PlatformError(
+      'INVALID',
+      `Cannot read "${text}" as a size, because it is not a number with a unit (B, Ki, Mi, Gi, Ti, k, M, G, T), such as "512Mi"`,
+      { text },
+    );
   }
   return Math.round(Number(match[1]) * UNIT_BYTES[match[2] as keyof typeof UNIT_BYTES]);
 }

@@ -13,5 +13,9 @@ export function isName(text: string): text is Name {
 /** The text as a Name; INVALID says what `kind` of name is wrong and what is allowed. */
 export function parseName(text: string, kind: string): Name {
   if (isName(text)) return text;
-  throw new PlatformError('INVALID', `Cannot use "${text.slice(0, 60)}" as the name of ${kind}, because a name is 1 to 40 of a-z, 0-9 and "-", and neither begins nor ends with "-"`, { kind });
+  throw new PlatformError(
+    'INVALID',
+    `Cannot use "${text.slice(0, 60)}" as the name of ${kind}, because a name is 1 to 40 of a-z, 0-9 and "-", and neither begins nor ends with "-"`,
+    { kind },
+  );
 }

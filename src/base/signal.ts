@@ -22,5 +22,8 @@ export async function unlessAborted<Value>(promise: Promise<Value>, signal: Abor
 
 /** True when the error is the signal's own reason or an abort: the caller asked for the end, nothing failed. */
 export function isAbort(error: unknown, signal: AbortSignal): boolean {
-  return signal.aborted && (error === signal.reason || (error instanceof PlatformError && error.code === 'ABORTED') || (error instanceof Error && error.name === 'AbortError'));
+  return (
+    signal.aborted &&
+    (error === signal.reason || (error instanceof PlatformError && error.code === 'ABORTED') || (error instanceof Error && error.name === 'AbortError'))
+  );
 }
