@@ -62,4 +62,14 @@ export const EVIDENCE_COMMANDS: readonly LabCommand[] = [
     example: "haven lab capacity --arrivals 'poisson?rate=40' --sizes 'lognormal?mean=0.2&scv=4' --target 'p99_response<=1s'",
     load: () => import('./capacity.ts'),
   },
+  {
+    usage: 'run [experiment]',
+    summary: 'regenerates the page of an experiment; without a name, lists them',
+    options: [
+      ['--out <folder>', 'where the page goes, docs/experiments unless told'],
+      ['--data <folder>', 'where the traces are that the experiment needs'],
+    ],
+    example: 'haven lab run three-algorithms',
+    load: () => import('./run.ts'),
+  },
 ];
