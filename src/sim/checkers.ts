@@ -28,8 +28,6 @@ interface Change<Value> {
   readonly after: Value | undefined;
 }
 
-/** Decisions are made on a picture that is a little old: a rule about what is ready looks back so far. */
-const lookBackMs = 2_000;
 /** Clocks of hosts differ, and a forced stop begins before the deadline of a drain. */
 const deadlineSlackMs = 3_000;
 
@@ -44,7 +42,7 @@ const deadlineSlackMs = 3_000;
  * | acknowledged    | no stop before every live gateway acknowledged the route without it, and in truth sends it nothing (S1) |
  * | enough-ready    | taking a ready instance away leaves count less maxUnavailable ready (R2) |
  * | not-too-many    | never more instances than count and surge, those of lost nodes aside |
- * | serial          | an instance id is used once |
+ * | serial          | an instance id is used once, until its service is removed |
  * | one-process     | an instance has at most one process |
  */
 export class Checkers {
@@ -56,7 +54,16 @@ export class Checkers {
   /** Instances whose node was lost while they were on it: replaced, and not counted until they are gone. */
   readonly #replaceable = new Set<string>();
 
-  constructor(parts: { readonly history: StoreHistory; readonly truth: GroundTruth; readonly report: (rule: string, text: string) => void }) {
+  /** Decisions are made on a picture that is a little old: a rule about what is ready looks back so far. */
+  readonly #lookBackMs: number;
+
+  constructor(parts: {
+    readonly history: StoreHistory;
+    readonly truth: GroundTruth;
+    readonly report: (rule: string, text: string) => void;
+    readonly lookBackMs: number;
+  }) {
+    this.#lookBackMs = parts.lookBackMs;
     this.#history = parts.history;
     this.#truth = parts.truth;
     this.#report = parts.report;
@@ -71,6 +78,7 @@ export class Checkers {
         this.#checkInstance(seen, change);
         if (change.after && !change.before) placed.add(`${change.after.app}/${change.after.service}`);
       }
+      if (key.startsWith(PREFIX.services) && !after) this.#forgetIds(key.slice(PREFIX.services.length));
       if (key.startsWith(PREFIX.agents) && !after) this.#noteLost(key.slice(PREFIX.agents.length));
     }
     for (const service of placed) this.#checkCount(service);
@@ -147,7 +155,7 @@ export class Checkers {
     if (!app || app.removing || !spec || isOverdue || isMachineGone || isFirstFailed) return;
     const all = this.#readyByService.get(service) ?? [];
     // A look counts until the next one: that of a quiet time may be old.
-    const looks = all.filter((_look, index) => (all[index + 1]?.atMs ?? seen.atMs) >= seen.atMs - lookBackMs);
+    const looks = all.filter((_look, index) => (all[index + 1]?.atMs ?? seen.atMs) >= seen.atMs - this.#lookBackMs);
     const leaving = new Set(seen.changes.flatMap(({ after }) => (intentOf(after) === 'run' ? [] : [(after?.value as Instance | undefined)?.id ?? ''])));
     const isEnough = looks.some(
       ({ ids, wanted }) => !ids.has(instance.id) || [...ids].filter((id) => !leaving.has(id)).length >= wanted - spec.update.maxUnavailable,
@@ -178,6 +186,12 @@ export class Checkers {
     }
   }
 
+  /** A service that was removed and deployed again is another one, and counts from 1. */
+  #forgetIds(service: string): void {
+    const prefix = `${service.replace('/', '.')}.`;
+    for (const id of this.#usedIds) if (id.startsWith(prefix)) this.#usedIds.delete(id);
+  }
+
   #noteLost(node: string): void {
     for (const instance of this.#history.values<Instance>(PREFIX.instances)) if (instance.node === node) this.#replaceable.add(instance.id);
   }
@@ -188,7 +202,7 @@ export class Checkers {
       const ids = new Set(this.readyOf(service).map(({ id }) => id as string));
       const looks = this.#readyByService.get(service) ?? [];
       looks.push({ atMs, ids, wanted: this.#countOf(service) });
-      while (looks.length > 1 && (looks[1]?.atMs ?? 0) < atMs - lookBackMs) looks.shift();
+      while (looks.length > 1 && (looks[1]?.atMs ?? 0) < atMs - this.#lookBackMs) looks.shift();
       this.#readyByService.set(service, looks);
     }
   }

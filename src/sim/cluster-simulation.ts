@@ -97,6 +97,8 @@ export class ClusterSimulation {
         routesOf: (gateway) => this.#routesByGateway.get(gateway) ?? [],
       },
       report: (rule, text) => this.#report(rule, text),
+      // A control beyond a network may go on with what it knows until the silence of its watch ends it.
+      lookBackMs: (options.controls ?? 0) > 0 ? 13_000 : 2_000,
     });
     this.#addPrograms();
     this.#startControls();
