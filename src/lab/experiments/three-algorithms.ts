@@ -93,7 +93,7 @@ export const threeAlgorithms: Experiment = {
         'Dealing in turn pays for what it cannot see: a short job waits behind a giant while another worker is idle. One shared queue is the first thing to win, before any cleverness about sizes.',
         '## What a quantum costs',
         `Exponential sizes, load ${TURN_LOAD}, one worker; each turn begins with an overhead. Small quanta drown in it, large ones approach first come, first served; for exponential sizes an exact formula exists ` +
-          `(K = ⌈S/q⌉ is geometric, and the order does not change the queue length). Every point is within ${(100 * worst).toFixed(1)} % of it.`,
+          `(K = ⌈S/q⌉ is geometric, and the order does not change the queue length). Every point is within ${(100 * worst).toFixed(1)} % of it, the worst where switching brings the load close to one.`,
         '![Mean response by quantum](three-algorithms-quantum.svg)',
         markdownTable(
           ['>quantum', '>overhead per turn', '>measured', '>exact', '>off'],

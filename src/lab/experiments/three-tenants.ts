@@ -1,7 +1,6 @@
 import { makeQueuePolicy } from '#policy/queue/policies';
 import { quantileOf } from '../advise-replay.ts';
 import { printSeconds } from '../compare-measures.ts';
-import { jainIndex } from '../fairness.ts';
 import type { ListedJob } from '../job-source.ts';
 import { ListSource, UNIT } from '../job-source.ts';
 import { lineChart } from '../report/line-chart.ts';
@@ -138,7 +137,6 @@ function addSlice(buckets: number[], { from, to }: { readonly from: number; read
 function rowOf(outcome: Outcome): readonly string[] {
   const of = (tenant: string): readonly number[] => [...(outcome.responses.get(tenant) ?? [])].sort((a, b) => a - b);
   const mean = (tenant: string): number => of(tenant).reduce((sum, value) => sum + value, 0) / of(tenant).length;
-  const sizes: Readonly<Record<string, number>> = { ann: 1_800, bob: 600, cleo: 300 };
   return [
     `\`${outcome.policy}\``,
     printSeconds(mean('ann')),
@@ -146,7 +144,6 @@ function rowOf(outcome: Outcome): readonly string[] {
     printSeconds(quantileOf(of('bob'), 0.99)),
     printSeconds(mean('cleo')),
     printSeconds(quantileOf(of('cleo'), 0.99)),
-    jainIndex(TENANTS.map((tenant) => mean(tenant) / (sizes[tenant] ?? 1))).toFixed(2),
     outcome.interruptions.toFixed(2),
     `${(100 * outcome.overhead).toFixed(1)} %`,
     printSeconds(outcome.makespan),
