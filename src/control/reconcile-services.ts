@@ -121,6 +121,7 @@ async function carryOut(pass: Pass, { app, state, plan }: PlannedService): Promi
     if (instance !== undefined) operations.push(putJson(keyOf.instance(id), instance));
     else operations.push(deleteKey(keyOf.instance(id)), deleteKey(keyOf.status(id)), { kind: 'delete', range: { prefix: keyOf.eventsOf(`instance/${id}`) } });
   }
+  compare.push(...forcedBy(pass, plan.actions));
   const isForgotten = plan.actions.some((action) => action.kind === 'forget');
   if (isForgotten) operations.push(deleteKey(state.key), deleteKey(keyOf.route(state.value.app, state.value.service)));
   else if (canonical(plan.state) !== canonical(state.value)) operations.push(putJson(state.key, plan.state));
@@ -132,6 +133,14 @@ async function carryOut(pass: Pass, { app, state, plan }: PlannedService): Promi
   }
   if (operations.length === 0) return;
   if (await pass.writer.write({ compare, operations })) tell(pass, state.value, plan.actions);
+}
+
+/** A stop that waits for nobody is right only while its node is drained as it was seen: an `undrain` meanwhile must win. */
+function forcedBy(pass: Pass, actions: readonly RolloutAction[]): readonly Compare[] {
+  const forced = new Set(actions.flatMap((action) => (action.kind === 'stop' && action.forced ? [action.id] : [])));
+  const instances = [...pass.snapshot.instancesOf.values()].flat().filter(({ value }) => forced.has(value.id));
+  const nodes = new Set(instances.flatMap(({ value }) => pass.snapshot.nodes.get(value.node) ?? []));
+  return [...nodes].map((node) => unchanged(node.key, node.modRevision));
 }
 
 function appAfter(app: App, service: Name, actions: readonly RolloutAction[]): App {
