@@ -121,7 +121,7 @@ async function carryOut(pass: Pass, { app, state, plan }: PlannedService): Promi
     if (instance !== undefined) operations.push(putJson(keyOf.instance(id), instance));
     else operations.push(deleteKey(keyOf.instance(id)), deleteKey(keyOf.status(id)), { kind: 'delete', range: { prefix: keyOf.eventsOf(`instance/${id}`) } });
   }
-  compare.push(...forcedBy(pass, plan.actions));
+  compare.push(...drainsBehind(pass, plan.actions));
   const isForgotten = plan.actions.some((action) => action.kind === 'forget');
   if (isForgotten) operations.push(deleteKey(state.key), deleteKey(keyOf.route(state.value.app, state.value.service)));
   else if (canonical(plan.state) !== canonical(state.value)) operations.push(putJson(state.key, plan.state));
@@ -135,12 +135,12 @@ async function carryOut(pass: Pass, { app, state, plan }: PlannedService): Promi
   if (await pass.writer.write({ compare, operations })) tell(pass, state.value, plan.actions);
 }
 
-/** A stop that waits for nobody is right only while its node is drained as it was seen: an `undrain` meanwhile must win. */
-function forcedBy(pass: Pass, actions: readonly RolloutAction[]): readonly Compare[] {
-  const forced = new Set(actions.flatMap((action) => (action.kind === 'stop' && action.forced ? [action.id] : [])));
-  const instances = [...pass.snapshot.instancesOf.values()].flat().filter(({ value }) => forced.has(value.id));
+/** Who leaves because of a drain leaves only while the drain is as it was seen: an `undrain` meanwhile must win. */
+function drainsBehind(pass: Pass, actions: readonly RolloutAction[]): readonly Compare[] {
+  const leaving = new Set(actions.flatMap((action) => (action.kind === 'drain' || (action.kind === 'stop' && action.forced) ? [action.id] : [])));
+  const instances = [...pass.snapshot.instancesOf.values()].flat().filter(({ value }) => leaving.has(value.id));
   const nodes = new Set(instances.flatMap(({ value }) => pass.snapshot.nodes.get(value.node) ?? []));
-  return [...nodes].map((node) => unchanged(node.key, node.modRevision));
+  return [...nodes].filter(({ value }) => value.drain !== undefined).map((node) => unchanged(node.key, node.modRevision));
 }
 
 function appAfter(app: App, service: Name, actions: readonly RolloutAction[]): App {

@@ -208,6 +208,22 @@ test('a leader that is cut off from the store is followed by another, and never 
   equal(cluster.leaders().length, 1);
 });
 
+test('an undrain that the leader cannot hear wins over the deadline of the drain', async () => {
+  const cluster = await settled({ nodes: 1, controls: 2 }, { count: 1 });
+  const before = processes(cluster);
+  const node = nodeOf(cluster, 1);
+  await cluster.operate(nodeChanged(node, { kind: 'drain', deadlineMs: 30_000, reason: 'maintenance' }));
+  // No other node can take the instance: it begins to leave 8 s before the deadline, which is what stopping it may take.
+  await cluster.run(20_500);
+  const [leader = ''] = cluster.leaders();
+  cluster.simulation.cut(CONTROL, leader);
+  await cluster.operate(nodeChanged(node, { kind: 'undrain' }));
+  await cluster.run(20_000);
+  cluster.simulation.healAll();
+  await settle(cluster);
+  deepEqual(processes(cluster), before);
+});
+
 test('nodes cut off from control keep what runs, and get it back when the cut ends', async () => {
   const cluster = await settled({ nodes: 2 }, { count: 2 });
   const before = processes(cluster);
