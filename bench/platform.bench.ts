@@ -2,9 +2,9 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { nodeWorld } from '#world/node/node-world';
 import { DemoCluster } from '#cli/demo/demo-cluster';
 import { addressesOf } from '#cli/home';
+import { nodeWorld } from '#world/node/node-world';
 
 const ROUNDS = 5;
 const MANY_INSTANCES = 100;

@@ -15,24 +15,32 @@ const agent = new Agent({ keepAlive: true, maxSockets: 64, timeout: 4_000 });
 
 let products: readonly Product[] = [];
 let productsAt = Number.NEGATIVE_INFINITY;
+let page = Buffer.from(storefront(products, served));
+let refreshing: Promise<void> | undefined;
 
-async function freshProducts(): Promise<readonly Product[]> {
+/** The page with products and stock of the last second. An old one is better than none while the API changes hands; without any, it is waited for. */
+async function freshPage(): Promise<Buffer> {
   if (performance.now() - productsAt > PRODUCTS_FRESH_MS) {
     productsAt = performance.now();
-    const { promise, resolve, reject } = Promise.withResolvers<string>();
-    callApi('GET', '/products', (answer) => {
-      let text = '';
-      answer.setEncoding('utf8').on('data', (chunk: string) => {
-        text += chunk;
-      });
-      answer.on('end', () => resolve(text)).on('error', reject);
-    })
-      .on('error', reject)
-      .end();
-    // An old list is better than none while the API changes hands.
-    products = await promise.then((text) => JSON.parse(text) as Product[]).catch(() => products);
+    refreshing = refresh().catch((error: unknown) => console.error(error));
   }
-  return products;
+  if (products.length === 0) await refreshing;
+  return page;
+}
+
+async function refresh(): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  callApi('GET', '/products', (answer) => {
+    let text = '';
+    answer.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    answer.on('end', () => (answer.statusCode === 200 ? resolve(text) : reject(new Error(`the API answered ${answer.statusCode}`)))).on('error', reject);
+  })
+    .on('error', reject)
+    .end();
+  products = JSON.parse(await promise) as Product[];
+  page = Buffer.from(storefront(products, served));
 }
 
 function callApi(method: string, path: string, onAnswer: (answer: IncomingMessage) => void, headers: Record<string, string> = {}) {
@@ -71,9 +79,9 @@ serve(async (request, response) => {
   const [, noun = '', id = ''] = url.split('/');
   if (method === 'GET' && noun === 'healthz') return sendJson(response, 200, { ok: true });
   if (method === 'GET' && noun === '') {
-    const page = storefront(await freshProducts(), served);
-    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'content-length': Buffer.byteLength(page) });
-    response.end(page);
+    const fresh = await freshPage();
+    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'content-length': fresh.length });
+    response.end(fresh);
     return;
   }
   if (method === 'GET' && noun === 'user') return forward(request, response, `/users/${id}`);

@@ -1,9 +1,10 @@
 import { cpus, release } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { PlatformError } from '#base/errors';
 import type { World } from '#world/world';
-import { shopRequest } from '../../../examples/shop/traffic.ts';
 import { addressesOf } from '../home.ts';
-import { runLoad } from '../load/open-loop.ts';
+import { type LoadRequest, runLoad } from '../load/open-loop.ts';
 import { DemoCluster } from './demo-cluster.ts';
 import { Meter } from './meter.ts';
 import type { DemoReport } from './report.ts';
@@ -97,6 +98,7 @@ async function play(row: Row, stage: Stage, meter: Meter): Promise<RowResult> {
 
 async function startLoad(cluster: DemoCluster, load: { readonly meter: Meter; readonly ratePerSecond: number; readonly signal: AbortSignal }): Promise<void> {
   const run = `demo-${process.pid}`;
+  const { shopRequest } = await shopTraffic();
   await runLoad({
     address: addressesOf(cluster.home).gateway,
     ratePerSecond: load.ratePerSecond,
@@ -107,6 +109,11 @@ async function startLoad(cluster: DemoCluster, load: { readonly meter: Meter; re
       load.meter.record({ method, status, latencyMs, reason: proxyStatus ?? (status === 0 ? (failure ?? '') : '') });
     },
   });
+}
+
+/** What the shop says of its users. The app is data to the demo, as it is to a deploy: found by its folder, never compiled in. */
+async function shopTraffic(): Promise<{ readonly shopRequest: (index: number, run: string) => LoadRequest }> {
+  return await import(pathToFileURL(join(shopDirectory, 'traffic.ts')).href);
 }
 
 async function expectSuccess(cluster: DemoCluster, ...args: readonly string[]): Promise<void> {
