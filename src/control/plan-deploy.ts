@@ -1,10 +1,11 @@
 import { formatDuration } from '#base/duration';
 import type { Name } from '#base/name';
 import type { Release } from '#model/app';
+import type { Instance, InstanceId } from '#model/instance';
 import type { NodeCondition } from '#model/node';
 import type { AppSpec, ServiceSpec } from '#model/spec';
 import { explainRefusal, place } from '#policy/placement/place';
-import type { PlacementNode, PlacementRequest } from '#policy/placement/request';
+import type { Assigned, PlacementNode, PlacementRequest } from '#policy/placement/request';
 import { isSameTemplate, restartReasons, type Template, templateOf } from '#policy/rollout/template';
 import type { ClusterSnapshot } from './cluster-snapshot.ts';
 import { placementNodes, portsOf } from './service-facts.ts';
@@ -62,7 +63,7 @@ export function planDeploy({ snapshot, conditions, spec, artifact, counts }: Dep
   const services = names.map((service): ServiceForecast => {
     const before = current && templateOf(current, service, portsOf(snapshot, spec.name));
     const after = templateOf(next, service, withNewPorts(portsOf(snapshot, spec.name), spec));
-    const existing = (snapshot.instancesOf.get(`${spec.name}/${service}`) ?? []).filter(({ value }) => value.intent.kind === 'run').length;
+    const existing = (snapshot.instancesOf.get(`${spec.name}/${service}`) ?? []).map(({ value }) => value).filter(({ intent }) => intent.kind === 'run');
     return forecast(service, { before, after, existing, count: counts[service] ?? after?.spec.count ?? 0 }, dryRun);
   });
   return { services, warnings: Object.values(spec.services).flatMap(warningsOf) };
@@ -72,18 +73,19 @@ interface Change {
   readonly before: Template | undefined;
   readonly after: Template | undefined;
   /** Instances there are now. */
-  readonly existing: number;
+  readonly existing: readonly Instance[];
   readonly count: number;
 }
 
 function forecast(service: Name, { before, after, existing, count }: Change, dryRun: DryRun): ServiceForecast {
   if (after === undefined) return { service, change: 'remove', restarts: [], placements: [] };
   const restarts = before === undefined ? [] : restartReasons(before, after);
-  const change = before === undefined ? 'create' : restarts.length > 0 ? 'replace' : isSameTemplate(before, after) && existing === count ? 'none' : 'in-place';
-  const first = change === 'in-place' || change === 'none' ? existing + 1 : 1;
+  const change =
+    before === undefined ? 'create' : restarts.length > 0 ? 'replace' : isSameTemplate(before, after) && existing.length === count ? 'none' : 'in-place';
+  const first = change === 'in-place' || change === 'none' ? existing.length + 1 : 1;
   const slots = Array.from({ length: Math.max(0, count - first + 1) }, (_, index) => first + index);
   const placements = slots.map((slot) =>
-    dryRun.place(`${service}.${slot}`, after.spec, { replaces: change === 'replace' && slot <= existing ? before?.spec : undefined }),
+    dryRun.place(`${service}.${slot}`, after.spec, { replaces: change === 'replace' ? existing.find((instance) => instance.slot === slot)?.id : undefined }),
   );
   return { service, change, restarts, placements };
 }
@@ -98,27 +100,23 @@ class DryRun {
     this.#app = app;
   }
 
-  /** With `replaces`, one old instance goes once the new one is there; without surge it goes first. */
-  place(instance: string, spec: ServiceSpec, { replaces }: { readonly replaces: ServiceSpec | undefined }): ForecastPlacement {
-    if (replaces !== undefined && spec.update.maxSurge === 0) this.#remove(spec.name);
+  /** With `replaces`, that old instance goes once the new one is there; without surge it goes first. */
+  place(instance: string, spec: ServiceSpec, { replaces }: { readonly replaces: InstanceId | undefined }): ForecastPlacement {
     const { resources, hostPort, placement, name: service } = spec;
-    const assigned = { app: this.#app, service, resources, ...(hostPort === undefined ? {} : { hostPort }) };
-    const request: PlacementRequest = { ...assigned, placement, avoid: new Set() };
+    if (replaces !== undefined && spec.update.maxSurge === 0) this.#changeAssigned((assigned) => (assigned.id === replaces ? [] : [assigned]));
+    else if (replaces !== undefined) this.#changeAssigned((assigned) => (assigned.id === replaces ? [{ ...assigned, leaves: true }] : [assigned]));
+    const assigned: Assigned = { app: this.#app, service, resources, ...(hostPort === undefined ? {} : { hostPort }) };
+    const apart = spec.mode === 'active-standby' ? { apart: true as const } : {};
+    const request: PlacementRequest = { ...assigned, placement, avoid: new Set(), ...apart };
     const placed = place(request, this.#nodes);
     if (!placed.placed) return { instance, reason: explainRefusal(placed.reasons) };
     this.#nodes = this.#nodes.map((node) => (node.name === placed.node ? { ...node, assigned: [...node.assigned, assigned] } : node));
-    if (replaces !== undefined && spec.update.maxSurge > 0) this.#remove(spec.name);
+    if (replaces !== undefined) this.#changeAssigned((other) => (other.id === replaces ? [] : [other]));
     return { instance, node: placed.node, reason: `${placement.policy} over ${this.#nodes.length} nodes` };
   }
 
-  #remove(service: Name): void {
-    let isRemoved = false;
-    this.#nodes = this.#nodes.map((node) => {
-      const index = node.assigned.findIndex((each) => each.app === this.#app && each.service === service);
-      if (isRemoved || index < 0) return node;
-      isRemoved = true;
-      return { ...node, assigned: node.assigned.toSpliced(index, 1) };
-    });
+  #changeAssigned(change: (assigned: Assigned) => readonly Assigned[]): void {
+    this.#nodes = this.#nodes.map((node) => ({ ...node, assigned: node.assigned.flatMap(change) }));
   }
 }
 

@@ -57,8 +57,9 @@ function instanceFacts({ snapshot, conditions, observations, now }: Seen, app: N
 export function placementNodes(snapshot: ClusterSnapshot, conditions: ReadonlyMap<Name, NodeCondition>): readonly PlacementNode[] {
   const assignedByNode = new Map<Name, PlacementNode['assigned'][number][]>();
   for (const { value } of [...snapshot.instancesOf.values()].flat()) {
-    const { app, service, spec } = value;
-    const assigned = { app, service, resources: spec.resources, ...(spec.hostPort === undefined ? {} : { hostPort: spec.hostPort }) };
+    const { id, app, service, spec, intent } = value;
+    const leaves = intent.kind === 'run' ? {} : { leaves: true as const };
+    const assigned = { id, app, service, resources: spec.resources, ...(spec.hostPort === undefined ? {} : { hostPort: spec.hostPort }), ...leaves };
     assignedByNode.set(value.node, [...(assignedByNode.get(value.node) ?? []), assigned]);
   }
   return [...snapshot.nodes.values()].map(({ value: node }) => {

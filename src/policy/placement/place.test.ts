@@ -85,6 +85,31 @@ test('spread takes the node without a sibling, bin-pack the fullest that fits', 
   equal(nodeOf(place(request({ placement: { policy: 'bin-pack', constraints: {} } }), nodes)), 'b');
 });
 
+test('spread looks at the service first, then at the app, then at the load', () => {
+  const sibling = web(1);
+  const mate = { ...web(1), service: name('api') };
+  equal(nodeOf(place(request(), [node('a', { assigned: [sibling] }), node('b', { assigned: [mate, mate, other(400)] })])), 'b');
+  equal(nodeOf(place(request(), [node('a', { assigned: [mate] }), node('b', { assigned: [other(400, 1)] })])), 'b');
+  equal(nodeOf(place(request(), [node('a', { assigned: [other(400, 1)] }), node('b', { assigned: [other(100)] })])), 'b');
+});
+
+test('what leaves takes room, but is no neighbour', () => {
+  const leaving = { ...web(300), leaves: true as const };
+  const nodes = [node('a', { assigned: [leaving] }), node('b', { assigned: [web(1)] })];
+  equal(nodeOf(place(request(), nodes)), 'a');
+  equal(nodeOf(place(request({ resources: { cpu: 0.5, memoryBytes: 800 * MIB } }), nodes)), 'b');
+});
+
+test('active and standby share a node only when no other can take one, even one where it failed before', () => {
+  const avoid = new Set([name('b')]);
+  const nodes = [node('a', { assigned: [web(1)] }), node('b')];
+  for (const policy of ['spread', 'bin-pack'] as const) {
+    const wish = request({ apart: true, avoid, placement: { policy, constraints: {} } });
+    equal(nodeOf(place(wish, nodes)), 'b');
+    equal(nodeOf(place(wish, [node('a', { assigned: [web(1)] }), node('b', { condition: 'lost' })])), 'a');
+  }
+});
+
 test('a node to avoid is taken only when no other can (B1)', () => {
   const avoid = new Set([name('a')]);
   equal(nodeOf(place(request({ avoid }), [node('a'), node('b', { assigned: [web(100)] })])), 'b');
@@ -104,6 +129,8 @@ const anyNode = fc
         memory: fc.integer({ min: 0, max: 600 }),
         tenths: fc.integer({ min: 0, max: 20 }),
         port: fc.option(fc.constantFrom(80, 81), { nil: undefined }),
+        service: fc.constantFrom('web', 'web', 'api'),
+        leaves: fc.boolean(),
       }),
       { maxLength: 4 },
     ),
@@ -114,7 +141,12 @@ const anyNode = fc
       ...(closed === undefined ? {} : { closed }),
       labels: { disk },
       capacity: { cpu, memoryBytes: memory * MIB },
-      assigned: assigned.map((each) => ({ ...web(each.memory, each.tenths / 10), ...(each.port === undefined ? {} : { hostPort: each.port }) })),
+      assigned: assigned.map((each) => ({
+        ...web(each.memory, each.tenths / 10),
+        service: name(each.service),
+        ...(each.leaves ? { leaves: true as const } : {}),
+        ...(each.port === undefined ? {} : { hostPort: each.port }),
+      })),
     }),
   );
 const anyNodes = fc.uniqueArray(anyNode, { maxLength: 8, selector: (each) => each.name });
@@ -126,13 +158,15 @@ const anyRequest = fc
     policy: fc.constantFrom('spread' as const, 'bin-pack' as const),
     constraints: fc.constantFrom({}, { disk: 'ssd' }),
     avoid: fc.subarray(['worker-1', 'worker-2', 'worker-3'].map(name)),
+    isApart: fc.boolean(),
   })
-  .map(({ cpu, memory, port, policy, constraints, avoid }) =>
+  .map(({ cpu, memory, port, policy, constraints, avoid, isApart }) =>
     request({
       resources: { cpu: cpu / 10, memoryBytes: memory * MIB },
       ...(port === undefined ? {} : { hostPort: port }),
       placement: { policy, constraints: constraints as Record<string, string> },
       avoid: new Set(avoid),
+      ...(isApart ? { apart: true as const } : {}),
     }),
   );
 
@@ -148,6 +182,27 @@ test('law: the chosen node is well, open, labelled, has the port and stays withi
       const used = usedResources(chosen);
       ok(used.cpu + wish.resources.cpu <= chosen.capacity.cpu + 1e-6);
       ok(used.memoryBytes + wish.resources.memoryBytes <= chosen.capacity.memoryBytes);
+    }),
+  );
+});
+
+test('law: no other feasible node has fewer neighbours: of the service, then of the app', () => {
+  fc.assert(
+    fc.property(anyRequest, anyNodes, (wish, nodes) => {
+      const feasible = nodes.filter((each) => place(wish, [each]).placed);
+      const result = place(wish, nodes);
+      if (!result.placed) return;
+      const neighbours = (each: PlacementNode, service: string | undefined) =>
+        each.assigned.filter((assigned) => assigned.leaves === undefined && (service ?? assigned.service) === assigned.service).length;
+      const chosen = feasible.find((each) => each.name === result.node);
+      ok(chosen);
+      if (wish.apart && feasible.some((each) => neighbours(each, 'web') === 0)) equal(neighbours(chosen, 'web'), 0);
+      if (wish.placement.policy !== 'spread' || wish.avoid.size > 0) return;
+      for (const each of feasible) {
+        const [here, there] = [neighbours(chosen, 'web'), neighbours(each, 'web')];
+        ok(here <= there);
+        if (here === there) ok(neighbours(chosen, undefined) <= neighbours(each, undefined));
+      }
     }),
   );
 });

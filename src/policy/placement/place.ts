@@ -2,6 +2,7 @@ import type { Name } from '#base/name';
 import type { PlacementSpec } from '#model/spec';
 import { binPackScore } from './bin-pack.ts';
 import { refusalOf } from './feasible.ts';
+import { siblingsOn } from './neighbours.ts';
 import type { Placement, PlacementNode, PlacementRequest, Scorer } from './request.ts';
 import { spreadScore } from './spread.ts';
 
@@ -39,11 +40,18 @@ export function explainRefusal(reasons: ReadonlyMap<Name, string>): string {
 }
 
 function bestOf(request: PlacementRequest, feasible: readonly PlacementNode[]): { readonly node: Name; readonly score: number } | undefined {
-  const preferred = feasible.filter((node) => !request.avoid.has(node.name));
+  // What the service cannot do without comes before what is merely to be avoided.
+  const separate = request.apart ? preferred(feasible, (node) => siblingsOn(request, node) === 0) : feasible;
   const scorer: Scorer = POLICIES[request.placement.policy];
-  return (preferred.length > 0 ? preferred : feasible)
+  return preferred(separate, (node) => !request.avoid.has(node.name))
     .map((node) => ({ node: node.name, score: scorer(request, node) }))
     .reduce<{ readonly node: Name; readonly score: number } | undefined>((best, next) => (best === undefined || isBetter(next, best) ? next : best), undefined);
+}
+
+/** Those that are liked, or all if none is. */
+function preferred(nodes: readonly PlacementNode[], isLiked: (node: PlacementNode) => boolean): readonly PlacementNode[] {
+  const liked = nodes.filter(isLiked);
+  return liked.length > 0 ? liked : nodes;
 }
 
 function isBetter(a: { readonly node: Name; readonly score: number }, b: { readonly node: Name; readonly score: number }): boolean {

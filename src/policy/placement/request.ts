@@ -1,4 +1,5 @@
 import type { Name } from '#base/name';
+import type { InstanceId } from '#model/instance';
 import type { NodeCondition } from '#model/node';
 import type { Resources } from '#model/resources';
 import type { PlacementSpec } from '#model/spec';
@@ -12,6 +13,8 @@ export interface PlacementRequest {
   readonly placement: PlacementSpec;
   /** Nodes to take only when no other can (B1: where it failed before). */
   readonly avoid: ReadonlySet<Name>;
+  /** Two instances of the service share a node only when no other can take one: active and standby must not fail together. */
+  readonly apart?: true;
 }
 
 /** A node as placement sees it. */
@@ -29,6 +32,10 @@ export interface PlacementNode {
 
 /** What one instance takes of its node. */
 export interface Assigned {
+  /** Which one it is; absent for one that only a plan knows so far. */
+  readonly id?: InstanceId;
+  /** It will go, or its successor takes its place: it still takes room, and is no longer a neighbour to keep away from. */
+  readonly leaves?: true;
   readonly app: Name;
   readonly service: Name;
   readonly resources: Resources;

@@ -62,6 +62,24 @@ test('R1, R2: an update replaces one slot at a time and keeps names', () => {
   deepEqual(service.state.rollout, { phase: 'idle', release: 2 });
 });
 
+test('an update leaves instances as far apart as they were: an old copy of a slot is no neighbour of its successor', () => {
+  for (const options of [
+    { count: 3 },
+    { count: 3, update: { maxParallel: 3, maxSurge: 3 } },
+    { count: 2, mode: 'active-standby' as const },
+    { nodes: 2, count: 4 },
+  ]) {
+    const service = stable(options);
+    for (let round = 0; round < 3; round++) {
+      service.deploy('good');
+      run(service, 90_000);
+      deepEqual(service.state.rollout, { phase: 'idle', release: round + 2 });
+      const { nodes = 3, count } = options;
+      deepEqual(crowds(service), crowdsOf(count, nodes), JSON.stringify(options));
+    }
+  }
+});
+
 test('R10: a change that needs no restart reaches every instance in place', () => {
   const service = stable();
   const { run: command } = modelSpec(1, { count: 3 });
@@ -415,6 +433,8 @@ test('law: whatever happens, R2 and S1 hold, instances stay bounded, and a good 
         deepEqual(service.state.rollout, { phase: 'idle', release: service.app.release });
         deepEqual(members.map((each) => each.slot).sort(), [1, 2, 3]);
         deepEqual(new Set(members.map((each) => `${each.release} ${each.intent.kind}`)), new Set([`${service.app.release} run`]));
+        // Three slots and four nodes, all of them fit: wherever they were before, nobody shares.
+        deepEqual(crowds(service), [1, 1, 1]);
         if (mode === 'active-standby') equal(members.filter((each) => each.tier === 'primary').length, 1);
       },
     ),
@@ -469,6 +489,17 @@ function fail(service: ServiceModel, name: string, { power }: { readonly power: 
   ok(node !== undefined);
   node.heard = false;
   node.powered = power;
+}
+
+/** How many instances each node has that has any, most first. */
+function crowds(service: ServiceModel): number[] {
+  const nodes = [...service.instances.values()].map(({ node }) => node);
+  return [...new Set(nodes)].map((node) => nodes.filter((each) => each === node).length).sort((a, b) => b - a);
+}
+
+/** The same for as even a spread as can be. */
+function crowdsOf(count: number, nodes: number): number[] {
+  return Array.from({ length: Math.min(count, nodes) }, (_, index) => Math.ceil((count - index) / nodes));
 }
 
 function phase(service: ServiceModel): string {

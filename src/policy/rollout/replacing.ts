@@ -1,7 +1,7 @@
 import type { Name } from '#base/name';
 import type { ServiceState } from '#model/app';
 import { explainRefusal, place } from '../placement/place.ts';
-import type { PlacementNode } from '../placement/request.ts';
+import type { Assigned, PlacementNode } from '../placement/request.ts';
 import { currentOf, type Member, type Outgoing, type TemplateBySlot } from './member.ts';
 import type { PlanDraft } from './plan-draft.ts';
 import { type TierRequest, tierOfNew } from './tiers.ts';
@@ -75,6 +75,7 @@ class Placing {
   readonly #draft: PlanDraft;
   #nodes: readonly PlacementNode[];
   #nextSerial: number;
+  readonly #filledSlots = new Set<number>();
   #isUnplaced = false;
   #lastingRefusal: string | undefined;
 
@@ -94,7 +95,8 @@ class Placing {
     const assigned = { app, service, resources, ...(hostPort === undefined ? {} : { hostPort }) };
     const givenUp = this.#members.filter((member) => member.slot === slot && member.outgoing === 'gave-up');
     const avoid = new Set([...(this.#pace.state.rescheduling?.[String(slot)]?.nodes ?? []), ...givenUp.map((member) => member.facts.instance.node)]);
-    const placement = place({ ...assigned, placement: template.spec.placement, avoid }, this.#nodes);
+    const apart = template.spec.mode === 'active-standby' ? { apart: true as const } : {};
+    const placement = place({ ...assigned, placement: template.spec.placement, avoid, ...apart }, this.#nodesFor(slot));
     if (!placement.placed) {
       const refusal = `${service}.${slot} finds no node: ${explainRefusal(placement.reasons)}`;
       this.#isUnplaced = true;
@@ -112,11 +114,26 @@ class Placing {
       reason: this.#reason(slot, template.release),
     });
     this.#nodes = this.#nodes.map((node) => (node.name === placement.node ? { ...node, assigned: [...node.assigned, assigned] } : node));
+    this.#filledSlots.add(slot);
     serving.added();
   }
 
   outcome(): Replacing {
     return { nextSerial: this.#nextSerial, isUnplaced: this.#isUnplaced, lastingRefusal: this.#lastingRefusal };
+  }
+
+  /** The nodes as an instance of the slot should see them: whatever goes once it is there, or goes anyway, is no neighbour. */
+  #nodesFor(slot: number): readonly PlacementNode[] {
+    const leaving = new Set(this.#members.filter((member) => this.#leaves(member, slot)).map((member) => member.facts.instance.id));
+    const marked = (assigned: Assigned): Assigned => (assigned.id !== undefined && leaving.has(assigned.id) ? { ...assigned, leaves: true } : assigned);
+    return this.#nodes.map((node) => ({ ...node, assigned: node.assigned.map(marked) }));
+  }
+
+  #leaves(member: Member, slot: number): boolean {
+    if (this.#draft.isLeaving(member.facts.instance.id)) return true;
+    if (member.outgoing === undefined) return false;
+    const isSucceeded = member.slot === slot || this.#filledSlots.has(member.slot) || currentOf(this.#members, member.slot) !== undefined;
+    return isSucceeded || this.#pace.templateFor(member.slot) === undefined || member.slot > this.#pace.count;
   }
 
   #reason(slot: number, release: number): string {

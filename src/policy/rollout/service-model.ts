@@ -181,7 +181,13 @@ export class ServiceModel {
         capacity: { cpu: 4, memoryBytes: 1_000 },
         assigned: facts
           .filter(({ instance }) => instance.node === name)
-          .map(({ instance }) => ({ app: APP, service: SERVICE, resources: instance.spec.resources })),
+          .map(({ instance }) => ({
+            id: instance.id,
+            app: APP,
+            service: SERVICE,
+            resources: instance.spec.resources,
+            ...(instance.intent.kind === 'run' ? {} : { leaves: true as const }),
+          })),
       }),
     );
     return { app: this.app, service: SERVICE, releases: this.releases, state: this.state, instances: facts, nodes, ports: new Map([[SERVICE, 7800]]) };
