@@ -151,7 +151,8 @@ export class Checkers {
     const isMachineGone = node?.power !== 'on' && this.#history.value(keyOf.agent(instance.node)) === undefined;
     // R6: a first release that failed is stopped as a whole.
     const releases = this.#history.values<Release>(PREFIX.releases).filter((release) => release.app === instance.app);
-    const isFirstFailed = reason.endsWith('failed') && releases.every((release) => release.outcome.kind !== 'stable');
+    const rollout = this.#history.value<ServiceState>(keyOf.service(instance.app, instance.service))?.rollout;
+    const isFirstFailed = rollout?.phase === 'failed' && rollout.revertTo === undefined && releases.every((release) => release.outcome.kind !== 'stable');
     if (!app || app.removing || !spec || isOverdue || isMachineGone || isFirstFailed) return;
     const all = this.#readyByService.get(service) ?? [];
     // A look counts until the next one: that of a quiet time may be old.

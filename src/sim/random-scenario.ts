@@ -1,3 +1,4 @@
+import { hasCode, messageOf } from '#base/errors';
 import type { Generator } from '#world/simulated/generator';
 import { Generator as SeededGenerator } from '#world/simulated/generator';
 import { type AppQuality, appCommand } from './app-program.ts';
@@ -51,14 +52,19 @@ export async function runRandomScenario(seed: number): Promise<ScenarioOutcome> 
   cluster.description = JSON.stringify({ ...shown, network: drawn.network, faults: drawn.faults });
   await cluster.start();
   await cluster.operate(deployed(shop(cluster.simulation.random, { version: 1, quality: 'good', count: 3 })));
-  const refused = act(cluster);
+  const users = act(cluster);
   cluster.simulation.setNetwork(BAD_NETWORKS[drawn.network] ?? {});
   strike(cluster, drawn.faults, faultyMs);
   await cluster.run(faultyMs);
   heal(cluster);
   const healedAtMs = cluster.nowMs;
+  await cluster.until('every user got an answer', () => users.waiting === 0);
+  // Nodes are open and on in the end, so that everything can run.
+  for (const node of cluster.nodeNames) {
+    for (const change of [{ kind: 'power', power: 'on' }, { kind: 'undrain' }] as const) await cluster.operate(nodeChanged(node, change));
+  }
   await settle(cluster);
-  const [refusal] = refused;
+  const [refusal] = users.refused;
   if (refusal !== undefined) throw cluster.failure(refusal);
   return { cluster, convergedAfterMs: cluster.nowMs - healedAtMs };
 }
@@ -100,10 +106,28 @@ export function shop(luck: Generator, { version, quality, count }: { readonly ve
   };
 }
 
-/** Changes by users at random times; what was refused for good is in the list at the end. */
-function act(cluster: ClusterSimulation): readonly string[] {
+interface Users {
+  /** Changes that are not answered yet. */
+  waiting: number;
+  /** What was refused for good. */
+  readonly refused: string[];
+}
+
+/** Changes by users at random times. */
+function act(cluster: ClusterSimulation): Users {
   const luck = cluster.simulation.random;
-  const refused: string[] = [];
+  const users: Users = { waiting: 0, refused: [] };
+  const begin = async (change: UserChange): Promise<void> => {
+    users.waiting++;
+    try {
+      await cluster.begin(change);
+    } catch (error) {
+      // A rollback without a release to go back to is the user's mistake.
+      if (!hasCode(error, 'NOT_FOUND')) users.refused.push(`a user's change was refused: ${messageOf(error)}`);
+    } finally {
+      users.waiting--;
+    }
+  };
   let version = 1;
   const next = (): UserChange => {
     const kind = luck.pick(['deploy', 'deploy', 'deploy-broken', 'scale', 'scale', 'drain', 'undrain', 'power', 'rollback'] as const);
@@ -127,19 +151,8 @@ function act(cluster: ClusterSimulation): readonly string[] {
     }
   };
   for (let atMs = luck.exponential(meanChangeMs); atMs < faultyMs; atMs += luck.exponential(meanChangeMs)) {
-    cluster.simulation.after(atMs, () => {
-      // A rollback without a release to go back to is the user's mistake.
-      cluster.begin(next()).catch((error: { readonly code?: string; readonly message: string }) => {
-        if (error.code !== 'NOT_FOUND') refused.push(`a user's change was refused: ${error.message}`);
-      });
-    });
+    cluster.simulation.after(atMs, () => void begin(next()));
   }
-  // In the end nodes are open and on, so that everything can run.
-  cluster.simulation.after(faultyMs - 1, () => {
-    for (const node of cluster.nodeNames) {
-      for (const change of [{ kind: 'power', power: 'on' }, { kind: 'undrain' }] as const) void cluster.begin(nodeChanged(node, change)).catch(() => undefined);
-    }
-    if (luck.chance(0.1)) void cluster.begin(removed('shop'));
-  });
-  return refused;
+  if (luck.chance(0.1)) cluster.simulation.after(faultyMs - 1, () => void begin(removed('shop')));
+  return users;
 }
