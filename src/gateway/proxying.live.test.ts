@@ -237,6 +237,7 @@ test('bytes after an answer are never given to the next client (R-05)', async ()
     await until(() => client.text.split('\r\n\r\nok').length > i, 'the answer comes');
   }
   ok(!client.text.includes('evil'));
+  ok(chatty.connections() >= 3, 'a connection with bytes nobody asked for is not used again');
   client.close();
 });
 

@@ -374,8 +374,6 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     this.answerSelf(answerTo(failure, this.#wasSent, this.#isIdempotent));
   }
 
-  // ── answers ──
-
   beginAnswer(status: number): void {
     this.#status = status;
     this.#body.answerBegan();
@@ -481,8 +479,6 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     this.#plane.renewScratch();
     this.#pauses.pause(HELD.upstream);
   }
-
-  // ── ends ──
 
   #abandonUpstream(then: () => void): void {
     this.#upstream?.abandon();
