@@ -9,9 +9,7 @@ export interface Predictor {
   learn(kind: number, service: Micros): void;
 }
 
-export const PREDICTORS = ['last-two', 'ewma', 'p90'] as const;
-
-export type PredictorName = (typeof PREDICTORS)[number];
+const PREDICTORS = ['last-two', 'ewma', 'p90'] as const;
 
 /** Weight of the newest job in the moving average. */
 const NEWEST = 0.25;

@@ -20,7 +20,7 @@ function scenarioOf(
   seed: number,
   options: { readonly load?: number; readonly jobs?: number; readonly workers?: number } = {},
 ): ComparedRun['scenario'] {
-  const { load = 0.8, jobs = 12_000, workers = 1 } = options;
+  const { load = 0.8, jobs = 6_000, workers = 1 } = options;
   return { policy, classes: classesOfWorkload(`h2?mean=1&scv=10&load=${load}`, { workers }), workers, jobs, warmup: jobs / 10, seed };
 }
 
@@ -51,9 +51,9 @@ function bursty(jobs: number): readonly ListedJob[] {
 test('a run measures what theory says of first come, first served and of shortest remaining time', () => {
   const classes = classesOfWorkload('exp?mean=1&load=0.5', { workers: 1 });
   const measured = (policy: string): number =>
-    runCompared({ scenario: { policy, classes, workers: 1, jobs: 60_000, warmup: 6_000, seed: 1 } }).metrics['mean_response']?.value ?? 0;
-  assert.ok(Math.abs(measured('fifo') - 2) < 0.08, `fifo ${measured('fifo')}`);
-  assert.ok(Math.abs(measured('ps') - 2) < 0.08, `ps ${measured('ps')}`);
+    runCompared({ scenario: { policy, classes, workers: 1, jobs: 30_000, warmup: 3_000, seed: 1 } }).metrics['mean_response']?.value ?? 0;
+  assert.ok(Math.abs(measured('fifo') - 2) < 0.1, `fifo ${measured('fifo')}`);
+  assert.ok(Math.abs(measured('ps') - 2) < 0.1, `ps ${measured('ps')}`);
   assert.ok(measured('srpt') < 1.5, `srpt ${measured('srpt')}`);
 });
 

@@ -6,7 +6,6 @@ import { makeQueuePolicy } from '#policy/queue/policies';
 import type { JobActions, JobEvent, JobView, PolicyContext, QueuePolicy, Task } from '#policy/queue/queue-policy';
 import { EXPERIMENTS } from './experiments.ts';
 import { walkInterruptions } from './interruption-bound.ts';
-import { threeTenants } from './three-tenants.ts';
 
 const PAGES = join(import.meta.dirname, '../../../docs/experiments');
 
@@ -52,12 +51,6 @@ test('the walk finds a fair share that preempts by comparing shares', () => {
   const report = walkInterruptions(() => new HastyFairShare());
   assert.ok(report.breaches.length > 0);
   assert.match(report.breaches[0] ?? '', /interrupted \d+ times|cut short/);
-});
-
-test('the page on tenants tells the same story each time, and the story is right', () => {
-  const [first, second] = [threeTenants.page([], {}), threeTenants.page([], {})];
-  assert.deepEqual(first, second);
-  assert.match(first.markdown, /0 breaches/);
 });
 
 test('every experiment has its page and pictures, made by one command', () => {

@@ -35,11 +35,6 @@ export function meanResponseTurns(options: {
   return load >= 1 ? undefined : first + (rate * second) / (2 * (1 - load));
 }
 
-/** Mean number of turns of an exponential job. */
-export function meanTurns(mean: number, quantum: number): number {
-  return 1 / (1 - exp(-quantum / mean));
-}
-
 /**
  * Mean response of M/M/1, shortest predicted job first without interruption, when a job of size x is predicted as exponential around x
  * (Mitzenmacher 2019, arXiv 1902.00732): W(y) = rate E[S²] / 2 / (1 − load(y))², load(y) = rate E[S; Y ≤ y]. Mean size 1; integrated
