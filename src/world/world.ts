@@ -130,6 +130,8 @@ export interface ProcessSpec {
   /** Standard output and error are appended to this file; `undefined` discards them. */
   readonly outputPath?: string;
   readonly limits?: ProcessLimits;
+  /** From `newProcessToken`, for a caller that records it durably before the start, to `find` the process whatever happens after. A fresh one unless given. */
+  readonly token?: string;
 }
 
 export interface ProcessLimits {
@@ -161,8 +163,13 @@ export interface RunningProcess {
 export interface Processes {
   /** Starts it in its own group, with no terminal and no inherited files. NOT_FOUND if the command does not exist. */
   spawn(spec: ProcessSpec): Promise<RunningProcess>;
-  /** The process if exactly that one still runs; `undefined` if it has ended, even if its pid is in use again. */
+  /**
+   * What lives of exactly that process: the leader with its group, or, when the leader has ended, the members that are left, and `exited` resolves at once.
+   * `undefined` if nothing is left, even if its pid is in use again.
+   */
   adopt(identity: ProcessIdentity): Promise<RunningProcess | undefined>;
+  /** The same for a start of which only the token is known. `undefined` proves that nothing is left. Looks at every process of the machine: for recovery. */
+  find(token: string): Promise<RunningProcess | undefined>;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toText } from '#base/bytes';
 import { readFile } from '../files.ts';
+import { newProcessToken } from '../process-token.ts';
 import type { Clock, ProcessExit, RunningProcess } from '../world.ts';
 import type { WorldUnderTest } from './world-under-test.ts';
 
@@ -80,17 +81,51 @@ export function processesConformance({ name, run, programs, startInAnotherLife }
       assert.equal(await processes.adopt(identity), undefined);
     }));
 
+  test(`processes (${name}): a leader that ended is adopted by the members it left, which can be killed`, () =>
+    run(async (bench) => {
+      const { processes, clock } = bench.world;
+      const identity = await startInAnotherLife(bench, programs.leaveChild());
+      await clock.sleep(200);
+      const token = newProcessToken(bench.world.random);
+      const byToken = await startInAnotherLife(bench, { ...programs.leaveChild(), token });
+      await clock.sleep(200);
+      for (const left of [await processes.adopt(identity), await processes.find(token)]) {
+        assert.ok(left);
+        assert.deepEqual(await exitOf(left, clock), { code: undefined, signal: undefined });
+        assert.equal(await left.hasMembers(), true);
+        assert.equal(await left.signal('SIGKILL'), true);
+        await untilEmpty(left, clock);
+      }
+      assert.deepEqual([await processes.adopt(identity), await processes.adopt(byToken), await processes.find(token)], [undefined, undefined, undefined]);
+    }));
+
+  test(`processes (${name}): a process is found by the token its starter chose, and a token of nobody finds nothing`, () =>
+    run(async (bench) => {
+      const { processes, clock, random } = bench.world;
+      const token = newProcessToken(random);
+      assert.equal(await processes.find(token), undefined);
+      const identity = await startInAnotherLife(bench, { ...programs.waitWithChild(), token });
+      assert.equal(identity.token, token);
+      await clock.sleep(200);
+      const found = await processes.find(token);
+      assert.deepEqual(found?.identity, identity);
+      assert.equal(await found?.signal('SIGKILL'), true);
+      assert.ok(found);
+      assert.deepEqual(await exitOf(found, clock), { code: undefined, signal: undefined });
+      await untilEmpty(found, clock);
+      assert.equal(await processes.find(token), undefined);
+    }));
+
   test(`processes (${name}): nothing is adopted that differs in pid, start, boot or token`, () =>
-    run(async ({ world: { processes, clock } }) => {
+    run(async ({ world: { processes, clock, random } }) => {
       const process = await processes.spawn(programs.waitForever());
       const other = await processes.spawn(programs.waitForever());
       const { identity } = process;
       const impostors = [
-        { ...identity, pid: other.identity.pid },
         { ...identity, startTicks: identity.startTicks - 1 },
         { ...identity, bootId: 'another-boot' },
-        { ...identity, token: other.identity.token },
-        { ...other.identity, token: identity.token },
+        { ...identity, token: newProcessToken(random) },
+        { ...identity, pid: other.identity.pid, token: newProcessToken(random) },
       ];
       for (const impostor of impostors) assert.equal(await processes.adopt(impostor), undefined, JSON.stringify(impostor));
       assert.ok(await processes.adopt(identity));

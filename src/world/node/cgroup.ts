@@ -102,10 +102,19 @@ export async function createCgroup(
   };
 }
 
-/** The group called `name` if the process is in it, whichever program of Haven made it and wherever. */
-export async function findCgroup(pid: number, name: string): Promise<Cgroup | undefined> {
+/** The group called `name` if one of the processes is in it, whichever program of Haven made it and wherever. */
+export async function findCgroup(pids: readonly number[], name: string): Promise<Cgroup | undefined> {
   const mounts = parseMounts(await readFile('/proc/self/mounts', 'utf8'));
-  const groups = parseOwnGroups(await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(absent('')));
+  for (const pid of pids) {
+    const text = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(absent(''));
+    const cgroup = text.includes(`/${parentName}/${name}`) ? namedCgroup(text, { mounts, name }) : undefined;
+    if (cgroup) return cgroup;
+  }
+  return undefined;
+}
+
+function namedCgroup(text: string, { mounts, name }: { readonly mounts: Mounts; readonly name: string }): Cgroup | undefined {
+  const groups = parseOwnGroups(text);
   const found = new Map<string, string>();
   for (const [controller, path] of groups) {
     const mount = controller === '' ? mounts.v2 : mounts.v1.get(controller);
@@ -148,7 +157,12 @@ export async function removeCgroup(cgroup: Cgroup): Promise<void> {
   }
 }
 
-function parseMounts(text: string): { readonly v2: string | undefined; readonly v1: ReadonlyMap<string, string> } {
+interface Mounts {
+  readonly v2: string | undefined;
+  readonly v1: ReadonlyMap<string, string>;
+}
+
+function parseMounts(text: string): Mounts {
   let v2: string | undefined;
   const v1 = new Map<string, string>();
   for (const line of text.split('\n')) {
@@ -224,7 +238,7 @@ async function exists(path: string): Promise<boolean> {
 /** For `catch`: the value when the file or folder has gone meanwhile; any other error goes on. */
 function absent<Value>(value: Value): (error: NodeJS.ErrnoException) => Value {
   return (error) => {
-    if (error.code === 'ENOENT' || error.code === 'ENODEV' || error.code === 'EACCES') return value;
+    if (error.code === 'ENOENT' || error.code === 'ESRCH' || error.code === 'ENODEV' || error.code === 'EACCES') return value;
     throw error;
   };
 }

@@ -9,6 +9,7 @@ test('a command with spaces and parentheses does not move the fields of a stat l
     assert.deepEqual(parseProcessStat(`4242 (${command}) ${rest}\n`), {
       pid: 4242,
       state: 'S',
+      parentId: 1,
       groupId: 4242,
       sessionId: 4200,
       cpuMs: 400,

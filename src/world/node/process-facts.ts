@@ -6,6 +6,7 @@ export interface ProcessFacts {
   readonly pid: number;
   /** One letter: `Z` and `X` have ended and only wait for their parent. */
   readonly state: string;
+  readonly parentId: number;
   readonly groupId: number;
   readonly sessionId: number;
   /** Own time and that of children already waited for, in user and kernel mode. */
@@ -32,6 +33,7 @@ export function parseProcessStat(line: string): ProcessFacts | undefined {
   return {
     pid: Number(line.slice(0, open)),
     state: fields[0] ?? '',
+    parentId: field(4),
     groupId: field(5),
     sessionId: field(6),
     cpuMs: (field(14) + field(15) + field(16) + field(17)) * msPerTick,

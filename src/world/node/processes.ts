@@ -7,11 +7,10 @@ import { assert } from '#base/assert';
 import { messageOf, PlatformError } from '#base/errors';
 import type { Log, ProcessExit, Processes, ProcessIdentity, ProcessSpec, RunningProcess } from '../world.ts';
 import { type Cgroup, type CgroupSupport, createCgroup, detectCgroups, findCgroup } from './cgroup.ts';
-import { isLiving, readBootId, readProcessFacts, readProcessFactsNow } from './process-facts.ts';
+import { ExitWatch, hasEnded } from './exit-watch.ts';
+import { isLiving, listProcesses, type ProcessFacts, readBootId, readProcessFacts, readProcessFactsNow } from './process-facts.ts';
 import { isMarked, NodeRunningProcess } from './running-process.ts';
 
-/** How often an adopted process, which is not our child, is looked at for its end. */
-const exitPollMs = 250;
 const defaultPath = '/usr/local/bin:/usr/bin:/bin';
 
 // Enters the groups and then becomes the command: the pid and the start time stay, and nothing of the command runs outside its limits.
@@ -24,6 +23,7 @@ export class NodeProcesses implements Processes {
   #support: Promise<CgroupSupport> | undefined;
   #bootId: Promise<string> | undefined;
   readonly #warned = new Set<string>();
+  readonly #exits = new ExitWatch();
 
   constructor(log: Log) {
     this.#log = log;
@@ -33,7 +33,7 @@ export class NodeProcesses implements Processes {
     requireLinux('start');
     await requireDirectory(spec.workingDirectory);
     const command = await findCommand(spec);
-    const token = randomBytes(16).toString('hex');
+    const token = spec.token ?? randomBytes(16).toString('hex');
     const cgroup = await this.#createCgroup(spec, token);
     const bootId = await this.#readBootId();
     await using output = await openOutput(spec.outputPath);
@@ -69,12 +69,34 @@ export class NodeProcesses implements Processes {
 
   async adopt(identity: ProcessIdentity): Promise<RunningProcess | undefined> {
     requireLinux('adopt');
-    if (identity.bootId !== (await this.#readBootId()) || !(await isSameProcess(identity))) return undefined;
-    const cgroup = await findCgroup(identity.pid, cgroupName(identity.token));
-    if (!(await isMarked(identity.pid, identity.token, cgroup))) return undefined;
+    if (identity.bootId !== (await this.#readBootId())) return undefined;
+    const { pid, token } = identity;
+    if (!(await isSameProcess(identity))) return await this.#adoptMembers(identity);
+    const cgroup = await findCgroup([pid], cgroupName(token));
     // The pid could have changed hands between the look at the time and the look at the token.
-    if (!(await isSameProcess(identity))) return undefined;
-    return new NodeRunningProcess({ identity, exited: watchForExit(identity), cgroup, isOurChild: () => false });
+    if (!(await isMarked(pid, token, cgroup)) || !(await isSameProcess(identity))) return await this.#adoptMembers(identity);
+    return new NodeRunningProcess({ identity, exited: this.#exits.watch(identity), cgroup, isOurChild: () => false });
+  }
+
+  async find(token: string): Promise<RunningProcess | undefined> {
+    requireLinux('find');
+    const { marked, cgroup } = await findMarked(token);
+    const oldest = marked.toSorted((a, b) => a.startTicks - b.startTicks || a.pid - b.pid);
+    const pids = new Set(marked.map((facts) => facts.pid));
+    // A child may lead a session of its own, but then we are not its parent.
+    const leader = oldest.find((facts) => facts.pid === facts.groupId && facts.pid === facts.sessionId && !pids.has(facts.parentId));
+    const first = leader ?? oldest[0];
+    if (!first) return undefined;
+    const identity = { pid: leader?.pid ?? first.groupId, startTicks: first.startTicks, bootId: await this.#readBootId(), token };
+    return new NodeRunningProcess({ identity, exited: leader ? this.#exits.watch(identity) : hasEnded, cgroup, isOurChild: () => false });
+  }
+
+  /** The members that a leader which has ended left behind. */
+  async #adoptMembers(identity: ProcessIdentity): Promise<RunningProcess | undefined> {
+    const { marked, cgroup } = await findMarked(identity.token);
+    // A marked process with the leader's pid and another start is not what the record names.
+    if (marked.length === 0 || marked.some((facts) => facts.pid === identity.pid)) return undefined;
+    return new NodeRunningProcess({ identity, exited: hasEnded, cgroup, isOurChild: () => false });
   }
 
   async #createCgroup(spec: ProcessSpec, token: string): Promise<Cgroup | undefined> {
@@ -108,15 +130,20 @@ async function isSameProcess(identity: ProcessIdentity): Promise<boolean> {
   return facts !== undefined && isLiving(facts) && facts.startTicks === identity.startTicks;
 }
 
-/** Resolves when the process is not there any more. How it ended is known to its parent only. Does not keep this program alive. */
-function watchForExit(identity: ProcessIdentity): Promise<ProcessExit> {
-  const exit = Promise.withResolvers<ProcessExit>();
-  const look = async (): Promise<void> => {
-    if (await isSameProcess(identity)) setTimeout(() => void look().catch(exit.reject), exitPollMs).unref();
-    else exit.resolve({ code: undefined, signal: undefined });
-  };
-  void look().catch(exit.reject);
-  return exit.promise;
+/** Every living process with the token, or in the group named after it. */
+async function findMarked(token: string): Promise<{ readonly marked: readonly ProcessFacts[]; readonly cgroup: Cgroup | undefined }> {
+  // Twice: a process can pass from parent to child between the folders of the first look.
+  for (let looks = 0; looks < 2; looks++) {
+    const living = await listProcesses();
+    const cgroup = await findCgroup(
+      living.map((facts) => facts.pid),
+      cgroupName(token),
+    );
+    const marked: ProcessFacts[] = [];
+    for (const facts of living) if (await isMarked(facts.pid, token, cgroup)) marked.push(facts);
+    if (marked.length > 0) return { marked, cgroup };
+  }
+  return { marked: [], cgroup: undefined };
 }
 
 async function findCommand(spec: ProcessSpec): Promise<string> {

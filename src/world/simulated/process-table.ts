@@ -1,10 +1,12 @@
 import { messageOf, PlatformError } from '#base/errors';
+import { newProcessToken } from '../process-token.ts';
 import type { ProcessExit, Processes, ProcessIdentity, ProcessSignal, ProcessSpec, RunningProcess, World } from '../world.ts';
 import type { Generator } from './generator.ts';
 import type { Life } from './life.ts';
 import type { Program, ProgramContext } from './program.ts';
 
 const spawnDelayMs = 3;
+const findDelayMs = 5;
 const ticksPerMs = 0.1;
 /** How often a host looks whether a process it is not the parent of still runs. */
 const exitPollMs = 250;
@@ -60,8 +62,12 @@ export class ProcessTable {
       adopt: (identity) =>
         life.answer(1, () => {
           const group = this.#groups.get(identity.pid);
-          if (!group?.members.has(identity.pid) || !isEqual(group.identity, identity)) return undefined;
-          return this.#handle(group, life, exitPollMs);
+          return group && isEqual(group.identity, identity) ? this.#handle(group, life, exitPollMs) : undefined;
+        }),
+      find: (token) =>
+        life.answer(findDelayMs, () => {
+          const group = [...this.#groups.values()].find(({ identity }) => identity.token === token);
+          return group && this.#handle(group, life, exitPollMs);
         }),
     };
   }
@@ -80,7 +86,7 @@ export class ProcessTable {
     const program = this.#parts.programs.get(spec.command);
     if (!program) throw new PlatformError('NOT_FOUND', `Cannot start "${spec.command}", because there is no such program`, { command: spec.command });
     const pid = this.#freePid();
-    const token = [...this.#parts.generator.bytes(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    const token = spec.token ?? newProcessToken(this.#parts.generator);
     const identity = { pid, startTicks: Math.floor(this.#parts.nowMs() * ticksPerMs), bootId: this.#parts.bootId, token };
     const group: Group = { identity, spec, startedAtMs: this.#parts.nowMs(), members: new Map(), waiting: new Set() };
     this.#groups.set(pid, group);
@@ -155,8 +161,12 @@ export class ProcessTable {
     const tell = (exit: ProcessExit): void => {
       life.deliver(pollMs * this.#parts.generator.next(), () => exited.resolve(pollMs === 0 ? exit : { code: undefined, signal: undefined }));
     };
-    group.waiting.add(tell);
-    life.onEnd(() => group.waiting.delete(tell));
+    if (group.members.has(group.identity.pid)) {
+      group.waiting.add(tell);
+      life.onEnd(() => group.waiting.delete(tell));
+    } else {
+      tell({ code: undefined, signal: undefined });
+    }
     return {
       identity: group.identity,
       exited: exited.promise,

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import { test } from 'node:test';
+import { nodeWorld } from './node-world.ts';
+
+const silent = { logLevel: 'error', logName: 'test', writeLog: () => undefined } as const;
+const count = 20;
+const watchedMs = 5_000;
+
+test('20 adopted processes cost less than half a percent of a core to watch, and an end is noticed within 500 ms', async () => {
+  const parent = nodeWorld(silent);
+  const sleep = { command: 'sleep', args: ['60'], workingDirectory: tmpdir(), environment: { PATH: process.env.PATH ?? '/usr/bin:/bin' } };
+  const started = await Promise.all(Array.from({ length: count }, () => parent.processes.spawn(sleep)));
+  const { clock, processes } = nodeWorld(silent);
+  try {
+    const adopted = await Promise.all(started.map(({ identity }) => processes.adopt(identity)));
+    await clock.sleep(500);
+    const before = process.cpuUsage();
+    await clock.sleep(watchedMs);
+    const { user, system } = process.cpuUsage(before);
+    const share = (user + system) / 1_000 / watchedMs;
+    assert.ok(share < 0.005, `${(100 * share).toFixed(2)} % of a core`);
+    const killedAt = clock.now();
+    for (const { identity } of started) process.kill(identity.pid, 'SIGKILL');
+    await Promise.all(adopted.map((one) => one?.exited));
+    assert.ok(clock.now() - killedAt < 500, `the last end was noticed after ${clock.now() - killedAt} ms`);
+    assert.deepEqual(
+      await Promise.all(started.map(({ identity }) => processes.adopt(identity))),
+      started.map(() => undefined),
+    );
+  } finally {
+    await Promise.all(started.map((one) => one.signal('SIGKILL')));
+  }
+});
