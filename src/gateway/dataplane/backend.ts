@@ -1,7 +1,11 @@
 import type { InstanceId, Tier } from '#model/instance';
 import type { Backend as BackendConfig } from '#model/route';
+import type { AnswerLatency } from '#policy/balance/answer-latency';
 import { afterFailure, EJECTION, type EjectionState, ejectionPhase, HEALTHY } from '#policy/balance/ejection';
-import { type WeightedCandidate, weakenAfterFailure } from '#policy/balance/smooth-weighted';
+import { hashText } from '#policy/balance/key-hash';
+import type { RampedCandidate } from '#policy/balance/slow-start';
+import { weakenAfterFailure } from '#policy/balance/smooth-weighted';
+import type { StickyCandidate } from '#policy/balance/sticky';
 import { AnswerTimes } from '#policy/balance/suspicion';
 import type { BackendFacts } from '#policy/balance/tiers';
 import { Histogram } from './histogram.ts';
@@ -15,16 +19,24 @@ export function backendKey(backend: Pick<BackendConfig, 'id' | 'attempt'>): stri
 }
 
 /** A worker's view of one backend: its connections, its health and how it answers. Kept over changes of configuration. */
-export class Backend implements BackendFacts, WeightedCandidate {
+export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
   readonly key: string;
   readonly id: InstanceId;
   readonly name: string;
   readonly attempt: number;
   readonly address: BackendConfig['address'];
 
+  readonly hash: number;
+
+  fullWeight: number;
   weight: number;
   effectiveWeight: number;
   currentWeight = 0;
+  youngSince = Number.NEGATIVE_INFINITY;
+  /** It was not usable when last looked at: once it is, it is young. */
+  wasOut = false;
+  latency: AnswerLatency | undefined;
+  stickyToken = '';
   tier: Tier;
   draining: boolean;
   health: BackendFacts['health'] = 'unknown';
@@ -59,10 +71,16 @@ export class Backend implements BackendFacts, WeightedCandidate {
     this.name = config.name;
     this.attempt = config.attempt;
     this.address = config.address;
+    this.hash = hashText(config.id);
+    this.fullWeight = config.weight;
     this.weight = config.weight;
     this.effectiveWeight = config.weight;
     this.tier = config.tier;
     this.draining = config.state === 'draining';
+  }
+
+  get inFlight(): number {
+    return this.busy.size;
   }
 
   get ejected(): boolean {
@@ -70,8 +88,11 @@ export class Backend implements BackendFacts, WeightedCandidate {
   }
 
   update(config: BackendConfig): void {
-    if (this.weight !== config.weight) this.effectiveWeight = config.weight;
-    this.weight = config.weight;
+    if (this.fullWeight !== config.weight) {
+      this.fullWeight = config.weight;
+      this.weight = config.weight;
+      this.effectiveWeight = config.weight;
+    }
     this.tier = config.tier;
     this.draining = config.state === 'draining';
     if (this.draining) this.closeIdle();
@@ -118,6 +139,10 @@ export class Backend implements BackendFacts, WeightedCandidate {
     this.answers++;
     this.times.add(answerMs);
     this.durations.add(answerMs);
+    if (this.latency !== undefined) {
+      if (status >= 500) this.latency.failed(answerMs, now);
+      else if (status !== 101) this.latency.answered(answerMs, now);
+    }
     if (this.ejection !== HEALTHY || status >= 502) return this.#judge(status);
     return false;
   }
@@ -135,6 +160,7 @@ export class Backend implements BackendFacts, WeightedCandidate {
   failed(facts: { readonly now: number; readonly backendCount: number; readonly ejectedCount: number; readonly luck: number }): boolean {
     this.failures++;
     this.isProbed = false;
+    this.latency?.failed(0, facts.now);
     weakenAfterFailure(this, EJECTION.failures);
     const before = this.ejection.ejectedUntil;
     this.ejection = afterFailure(this.ejection, facts);

@@ -52,7 +52,7 @@ export class Dataplane implements Disposable {
     const entries = routes.map((route) => {
       const key = `${route.app}/${route.service}`;
       seen.add(key);
-      const service = this.services.get(key) ?? new Service(key);
+      const service = this.services.get(key) ?? new Service(key, () => this.plane.luck());
       this.services.set(key, service);
       service.configure(route, this.backends);
       return { matches: route.matches, target: service };
@@ -159,7 +159,10 @@ export class Dataplane implements Disposable {
       sweepBackend(backend, now);
       if (backend.busy.size === 0) this.#leaving.delete(backend);
     }
-    for (const service of this.services.values()) if (service.heldCount > 0) service.sweepHeld(now);
+    for (const service of this.services.values()) {
+      if (service.heldCount > 0) service.sweepHeld(now);
+      if (service.isRamping) service.ramp(now);
+    }
   }
 
   #sweepSuspicion(): void {

@@ -1,10 +1,15 @@
 import type { Route } from '#model/route';
-import { BALANCERS, type Pick } from '#policy/balance/balancers';
+import { AnswerLatency } from '#policy/balance/answer-latency';
+import { type Balancer, DEFAULT_BALANCE, makeBalancer } from '#policy/balance/balancers';
+import type { PickRequest } from '#policy/balance/candidate';
 import { decideRetry, type RetryDecision, type TryFacts } from '#policy/balance/retry';
 import { RetryBudget } from '#policy/balance/retry-budget';
+import { rampWeights, SLOW_START } from '#policy/balance/slow-start';
+import { pickSmoothWeighted } from '#policy/balance/smooth-weighted';
 import { chooseTier, type TierChoice } from '#policy/balance/tiers';
 import { type Backend, backendKey } from './backend.ts';
 import type { ClientConnection } from './client-connection.ts';
+import { monotonicNow } from './clock.ts';
 import { Histogram } from './histogram.ts';
 import { LIMITS } from './limits.ts';
 
@@ -27,13 +32,21 @@ export class Service {
   budgetExhausted = 0;
   readonly retriesByReason = new Map<string, number>();
 
-  #pick: Pick = BALANCERS['round-robin'];
+  /** Some backend is still young: its weight grows. */
+  isRamping = false;
+
+  #balancer: Balancer = makeBalancer(DEFAULT_BALANCE);
+  #slowStartMs: number = SLOW_START.rampMs;
+  #isConfigured = false;
+  readonly #luck: () => number;
+  readonly #request: PickRequest = { now: 0, luck: 0, keyHash: 0 };
   #choice: TierChoice<Backend> = { from: 'none', backends: [] };
   #ejected = 0;
   readonly #held: ClientConnection[] = [];
 
-  constructor(key: string) {
+  constructor(key: string, luck: () => number) {
     this.key = key;
+    this.#luck = luck;
   }
 
   get tier(): TierChoice<Backend>['from'] {
@@ -46,10 +59,21 @@ export class Service {
 
   /** Takes over a new configuration; backends that stay keep all they have. */
   configure(route: Route, backendsByKey: ReadonlyMap<string, Backend>): void {
-    this.#pick = BALANCERS[route.balance] ?? BALANCERS['round-robin'];
+    const balancer = balancerOf(route.balance);
+    const isOtherPolicy = balancer.text !== this.#balancer.text;
+    if (isOtherPolicy) this.#balancer = balancer;
+    this.#slowStartMs = route.slowStartMs ?? SLOW_START.rampMs;
     this.internalPort = route.internalPort;
     this.probePath = route.check?.probe.kind === 'http' ? route.check.probe.path : defaultProbePath;
+    const before = new Set(this.backends);
     this.backends = route.backends.flatMap((config) => backendsByKey.get(backendKey(config)) ?? []);
+    const now = monotonicNow();
+    for (const backend of this.backends) {
+      const isNew = !before.has(backend);
+      if (isNew && this.#isConfigured) backend.wasOut = true;
+      if (isNew || isOtherPolicy) backend.latency = balancer.latency && new AnswerLatency(balancer.latency, now);
+    }
+    this.#isConfigured = true;
     this.refresh();
   }
 
@@ -63,9 +87,30 @@ export class Service {
   /** Decides anew who is usable, after any change of health, ejection or configuration. */
   refresh(): void {
     this.#ejected = 0;
-    for (const backend of this.backends) if (backend.ejected) this.#ejected++;
+    for (const backend of this.backends) {
+      if (backend.ejected) this.#ejected++;
+      this.#noteAge(backend);
+    }
     this.#choice = chooseTier(this.backends);
+    if (this.isRamping) this.ramp(monotonicNow());
     if (this.#held.length > 0 && this.#choice.backends.length > 0 && this.#choice.from !== 'panic') this.releaseHeld();
+  }
+
+  /** Lets the weight of those that came or came back grow (R-24). Called every so often while `isRamping`. */
+  ramp(now: number): void {
+    this.isRamping = rampWeights(this.#choice.backends, now, this.#slowStartMs);
+  }
+
+  #noteAge(backend: Backend): void {
+    // Being asked whether one is well is not being out.
+    if (backend.health === 'failing' || backend.suspicion === 'silent' || backend.ejection.ejectedUntil !== 0) {
+      backend.wasOut = true;
+      backend.weight = backend.fullWeight;
+    } else if (backend.wasOut && backend.health === 'passing') {
+      backend.wasOut = false;
+      backend.youngSince = monotonicNow();
+      this.isRamping = true;
+    }
   }
 
   /** The backend for a try; `tried` have failed this request already. `undefined`: nobody is left. */
@@ -77,7 +122,12 @@ export class Service {
         return probed;
       }
     }
-    const picked = this.#pick(this.#choice.backends, tried);
+    const request = this.#request;
+    if (this.#balancer.latency !== undefined) {
+      request.now = now;
+      request.luck = this.#luck();
+    }
+    const picked = this.#balancer.pick(this.#choice.backends, tried, request);
     if (picked !== undefined || tried === undefined) return picked;
     // Nobody usable is left untried: rather one that looked bad than the same again.
     return this.backends.find((backend) => !backend.draining && backend.suspicion === 'none' && !tried.includes(backend));
@@ -132,5 +182,14 @@ export class Service {
       client.holdExpired();
     }
     if (this.#held.length > 0 && this.#choice.backends.length > 0) this.#held.shift()?.dispatchHeld();
+  }
+}
+
+/** A policy that this version does not know is one of a newer control: rather another order than no answer. */
+function balancerOf(text: string): Balancer {
+  try {
+    return makeBalancer(text);
+  } catch {
+    return makeBalancer(DEFAULT_BALANCE);
   }
 }
