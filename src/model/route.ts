@@ -10,7 +10,10 @@ export interface Route {
   readonly matches: readonly RouteMatch[];
   /** A loopback listener of the gateway that leads to this service only. */
   readonly internalPort?: number;
-  readonly balance: 'round-robin';
+  /** A policy string, such as `round-robin` or `peak-ewma?decay=5s`. A gateway that does not know it takes turns. */
+  readonly balance: string;
+  /** How long the weight of a backend that came or came back grows; 0 = it gets its whole share at once. Absent: 30 s. */
+  readonly slowStartMs?: number;
   /** Asked by the gateway of each backend; none = a backend counts as passing. */
   readonly check?: Check;
   /** All that run or drain, in slot order. A backend not listed gets nothing. */

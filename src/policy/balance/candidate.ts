@@ -1,0 +1,29 @@
+import type { AnswerLatency } from './answer-latency.ts';
+import type { WeightedCandidate } from './smooth-weighted.ts';
+
+/** What a balance policy may look at of one usable backend. */
+export interface BalanceCandidate extends WeightedCandidate {
+  /** Requests and tunnels it has now. */
+  readonly inFlight: number;
+  /** Of its id, by `hashText`: the same in every gateway, so that all hash a key to the same backend. */
+  readonly hash: number;
+  /** How long it takes to answer; only kept where a policy asks for it. */
+  readonly latency: AnswerLatency | undefined;
+}
+
+/** What a decision is about. One object serves all decisions of a process: making one per request would be garbage per request. */
+export interface PickRequest {
+  /** In ms on the caller's clock. */
+  now: number;
+  /** Fresh, uniform in [0, 1). */
+  luck: number;
+  /** Of what the policy's affinity names, by `hashText` or `hashBytes`; 0 without one. */
+  keyHash: number;
+}
+
+/** Picks one of the usable candidates for a request; `excluded` are those it already tried. Never allocates, never waits. */
+export type Pick = <Candidate extends BalanceCandidate>(
+  candidates: readonly Candidate[],
+  excluded: readonly Candidate[] | undefined,
+  request: PickRequest,
+) => Candidate | undefined;
