@@ -5,7 +5,6 @@ import type { PickRequest } from '#policy/balance/candidate';
 import { decideRetry, type RetryDecision, type TryFacts } from '#policy/balance/retry';
 import { RetryBudget } from '#policy/balance/retry-budget';
 import { rampWeights, SLOW_START } from '#policy/balance/slow-start';
-import { pickSmoothWeighted } from '#policy/balance/smooth-weighted';
 import { chooseTier, type TierChoice } from '#policy/balance/tiers';
 import { type Backend, backendKey } from './backend.ts';
 import type { ClientConnection } from './client-connection.ts';
