@@ -19,6 +19,8 @@ export interface SteadyReport {
 }
 
 const tickMs = 5;
+/** A test that failed before it could stop its load must still end. */
+const longestMs = 20_000;
 
 /** Load at a fixed rate for live tests, measured from when each request was due. The product's own generator is in the CLI, which is above this module. */
 export function steadyLoad(options: { readonly address: Address; readonly ratePerSecond: number; readonly postShare: number }): {
@@ -68,6 +70,7 @@ export function steadyLoad(options: { readonly address: Address; readonly ratePe
     outgoing.end(method === 'POST' ? 'body' : undefined);
   };
   const timer = every(tickMs, () => {
+    if (monotonicNow() - startedAt > longestMs) timer[Symbol.dispose]();
     const due = Math.floor(((monotonicNow() - startedAt) * ratePerSecond) / 1_000);
     while (sent < due) send(startedAt + (sent * 1_000) / ratePerSecond);
   });
