@@ -207,7 +207,7 @@ export class HavenClient {
     return await this.#post(`/v1/apps/${part(app)}/services/${part(service)}/switch`, request, options);
   }
 
-  /** New attempts of one slot, or of all instances at once. */
+  /** Replaces the instances of a service one after the other, or that of one slot. */
   async restart(app: string, service: string, request: RestartRequest = {}, options?: CallOptions): Promise<ChangeView> {
     return await this.#post(`/v1/apps/${part(app)}/services/${part(service)}/restart`, request, options);
   }

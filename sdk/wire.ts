@@ -331,8 +331,10 @@ export interface SwitchRequest {
 
 /** POST /v1/apps/APP/services/SERVICE/restart */
 export interface RestartRequest {
-  /** Only this slot; default: all of them at once. */
+  /** Only this slot; default: all of them, one after the other as in an update. */
   readonly slot?: number;
+  /** New attempts where the instances are, all at the same time: quicker, and requests may fail meanwhile. */
+  readonly inPlace?: boolean;
 }
 
 /** How a deploy ended. `removed`: the app was removed meanwhile. */

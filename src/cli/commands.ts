@@ -156,10 +156,12 @@ export const COMMANDS: readonly CommandDefinition[] = [
   },
   {
     usage: 'restart <target>',
-    summary: 'start the instances of a service anew, or one of them, with fresh counters',
+    summary: 'replace the instances of a service one after the other, or one of them, without losing a request',
+    details: 'A new instance comes first and the old one goes when it is healthy, as in an update; the release stays the same.',
     options: [
+      ['--in-place', 'restart them where they are, all at once: quicker, and requests may fail'],
       ['--no-wait', 'do not wait until they run again'],
-      ['--timeout <duration>', 'stop waiting after this, with exit code 5 (2m)'],
+      ['--timeout <duration>', 'stop waiting after this, with exit code 5 (10m); the restart goes on'],
     ],
     examples: ['haven restart shop/web', 'haven restart shop/web.2'],
     completes: 'target',
@@ -233,6 +235,43 @@ export const COMMANDS: readonly CommandDefinition[] = [
     examples: ['haven secret rm DATABASE_PASSWORD'],
     completes: 'secret',
     load: () => import('./commands/secret-rm.ts'),
+  },
+  {
+    usage: 'gateway run <config>',
+    summary: 'run a gateway whose routes come from a file, without a cluster, until Ctrl-C; SIGHUP reads the file anew',
+    details: 'The file is YAML, JSON or code with a default export. A file with a mistake is refused whole; while it runs, the last good one stays in force.',
+    options: [
+      ['--workers <n>', 'processes that serve, instead of what the file says'],
+      ['--admin <address>', 'where metrics, live state and reload are, instead of what the file says (127.0.0.1:7781)'],
+    ],
+    examples: ['haven gateway run gateway.yaml', 'haven gateway run gateway.ts --workers 2 --admin 127.0.0.1:9901'],
+    load: () => import('./commands/gateway-run.ts'),
+  },
+  {
+    usage: 'gateway check <config>',
+    summary: "check a gateway's file without running it: exit 2 with every mistake and its line",
+    examples: ['haven gateway check gateway.yaml'],
+    load: () => import('./commands/gateway-check.ts'),
+  },
+  {
+    usage: 'gateway reload',
+    summary: 'make a running gateway read its file anew, dropping nothing, and wait until every worker has it',
+    details: 'Exit 2 with every mistake if the file is wrong; then the last good one stays in force.',
+    options: [['--admin <address>', 'its admin address (127.0.0.1:7781)']],
+    examples: ['haven gateway reload', 'haven gateway reload --admin 127.0.0.1:9901'],
+    load: () => import('./commands/gateway-reload.ts'),
+  },
+  {
+    usage: 'gateway top',
+    summary: 'live: services and backends of a gateway with requests per second, latency, what is in flight, failed and ejected',
+    details: 'Rates and percentiles are of the last 10 s. Without a terminal, and with --json, it is printed once unless --count says more.',
+    options: [
+      ['--admin <address>', 'its admin address (127.0.0.1:7781)'],
+      ['--interval <duration>', 'how often (1s)'],
+      ['--count <n>', 'how many times'],
+    ],
+    examples: ['haven gateway top', 'haven gateway top --json --count 10'],
+    load: () => import('./commands/gateway-top.ts'),
   },
   {
     usage: 'demo',

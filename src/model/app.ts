@@ -14,6 +14,13 @@ export interface App {
   readonly removing: boolean;
   /** For services in active/standby: the instance slot that should be the active one, set by `switch`. */
   readonly activeSlots: Readonly<Record<string, number>>;
+  /** Raised by `restart`, by `web` or `web.2`: instances of a lower generation are replaced as in an update. Absent = 0. */
+  readonly restarts?: Readonly<Record<string, number>>;
+}
+
+/** The generation that the instance of a slot should have. */
+export function generationOf({ restarts = {} }: App, service: string, slot: number): number {
+  return Math.max(restarts[service] ?? 0, restarts[`${service}.${slot}`] ?? 0);
 }
 
 /** One deployed version of an app. Immutable but for its outcome. At /releases/APP/NUMBER. */

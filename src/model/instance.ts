@@ -38,7 +38,9 @@ export interface Instance {
   readonly createdAt: UnixMs;
   /** Why it exists: "release 4", "replaces web.2 of lost node worker-3". */
   readonly reason: string;
-  /** Raised by the operator's `restart`: the agent starts a new attempt with fresh counters (B2). */
+  /** Which `restart` of the operator it has behind it, absent = none: one of a lower generation than its app asks for is replaced. */
+  readonly generation?: number;
+  /** Raised by the operator's `restart` in place: the agent starts a new attempt with fresh counters (B2). */
   readonly restartNonce: number;
 }
 

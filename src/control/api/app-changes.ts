@@ -67,6 +67,7 @@ export async function deploy(store: Store, app: Name, options: DeployOptions): P
       counts: keptCounts(current?.value, { before: wanted?.spec, after: options.spec }),
       removing: false,
       activeSlots: keptSlots(current?.value, options.spec),
+      ...(current?.value.restarts === undefined ? {} : { restarts: current.value.restarts }),
     };
     return await commit(store, {
       compare: [unchangedAt(keyOf.app(app), revision), unchangedAt(keyOf.release(app, number), 0)],
@@ -147,17 +148,21 @@ export async function remove(store: Store, app: Name): Promise<Changed> {
   return await changeApp(store, app, async (current) => (current.removing ? undefined : { ...current, removing: true }));
 }
 
-/** Asks the agents for a new attempt of a service's instances: one slot, or all at once. */
+/** Asks control to replace a service's instances, or that of one slot, one after the other as in an update. */
 export async function restart(store: Store, app: Name, change: { readonly service: string; readonly slot?: number }): Promise<Changed> {
-  const current = await existing(store, app);
-  const spec = await serviceOf(store, current.value, change.service);
-  const instances = await readPrefix<Instance>(store, keyOf.instancesOf(app, spec.name));
-  const meant = instances.filter(({ value }) => value.intent.kind === 'run' && (change.slot ?? value.slot) === value.slot);
-  if (meant.length === 0) {
-    const what = change.slot === undefined ? `${app}/${spec.name}` : `${app}/${spec.name}.${change.slot}`;
-    throw new PlatformError('NOT_FOUND', `Cannot restart ${what}, because no instance of it runs`, { next: `haven ps ${app}` });
-  }
-  for (const { key } of meant) {
+  await meantInstances(store, app, change);
+  return await changeApp(store, app, async (current) => {
+    const { service, slot } = change;
+    const others = Object.entries(current.restarts ?? {}).filter(([key]) => slot !== undefined || !key.startsWith(`${service}.`));
+    const generation = Math.max(0, ...Object.entries(current.restarts ?? {}).flatMap(([key, value]) => (key.split('.')[0] === service ? [value] : []))) + 1;
+    return { ...current, restarts: { ...Object.fromEntries(others), [slot === undefined ? service : `${service}.${slot}`]: generation } };
+  });
+}
+
+/** Asks the agents for a new attempt of a service's instances where they are, all at the same time: for the operator who cannot wait. */
+export async function restartInPlace(store: Store, app: Name, change: { readonly service: string; readonly slot?: number }): Promise<Changed> {
+  const { revision, instances } = await meantInstances(store, app, change);
+  for (const { key } of instances) {
     await retried(app, async () => {
       const instance = await readOne<Instance>(store, key);
       if (!instance) return { changed: false, revision: 0 };
@@ -169,7 +174,22 @@ export async function restart(store: Store, app: Name, change: { readonly servic
       });
     });
   }
-  return { changed: true, revision: current.modRevision };
+  return { changed: true, revision };
+}
+
+/** The instances a restart is about. NOT_FOUND if there are none. */
+async function meantInstances(
+  store: Store,
+  app: Name,
+  { service, slot }: { readonly service: string; readonly slot?: number },
+): Promise<{ readonly revision: number; readonly instances: readonly Stored<Instance>[] }> {
+  const current = await existing(store, app);
+  const spec = await serviceOf(store, current.value, service);
+  const all = await readPrefix<Instance>(store, keyOf.instancesOf(app, spec.name));
+  const instances = all.filter(({ value }) => value.intent.kind === 'run' && (slot ?? value.slot) === value.slot);
+  if (instances.length > 0) return { revision: current.modRevision, instances };
+  const what = slot === undefined ? `${app}/${spec.name}` : `${app}/${spec.name}.${slot}`;
+  throw new PlatformError('NOT_FOUND', `Cannot restart ${what}, because no instance of it runs`, { next: `haven ps ${app}` });
 }
 
 /** The app, or NOT_FOUND with the name that was probably meant. */

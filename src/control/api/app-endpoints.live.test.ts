@@ -177,12 +177,21 @@ test('a follower sees the deploy to its end, whatever the end is', async () => {
   equal(await client.refusal('/v1/apps/followed/deploys/7/follow'), '404 NOT_FOUND');
 });
 
-test('a restart raises the nonce of the instances that run', async () => {
+test('a restart asks for a new generation of a service or a slot; in place it raises the nonce of the instances that run', async () => {
   await client.ask('/v1/apps/again/deploy', { body: { config: { ...config, name: 'again' } } });
   equal(await client.refusal('/v1/apps/again/services/web/restart', { body: {} }), '404 NOT_FOUND');
   const instance = instanceOf('again', 'worker-1');
   await put(keyOf.instance(instance.id), instance);
-  await client.ask('/v1/apps/again/services/web/restart', { body: { slot: 1 } });
+  const generations: unknown[] = [];
+  for (const body of [{}, { slot: 1 }, { slot: 1 }, { slot: 2 }, {}]) {
+    const status = body.slot === 2 ? 404 : 200;
+    equal((await client.ask('/v1/apps/again/services/web/restart', { body })).status, status);
+    generations.push((await appOf('again')).restarts);
+  }
+  deepEqual(generations, [{ web: 1 }, { web: 1, 'web.1': 2 }, { web: 1, 'web.1': 3 }, { web: 1, 'web.1': 3 }, { web: 4 }]);
+  await client.ask('/v1/apps/again/deploy', { body: { config: { ...config, name: 'again', env: { A: 'b' } } } });
+  deepEqual((await appOf('again')).restarts, { web: 4 });
+  await client.ask('/v1/apps/again/services/web/restart', { body: { slot: 1, inPlace: true } });
   equal((JSON.parse((await store.get(keyOf.instance(instance.id)))?.value ?? '') as Instance).restartNonce, 1);
   const { value } = await client.ask<readonly InstanceView[]>('/v1/instances?app=again');
   deepEqual(

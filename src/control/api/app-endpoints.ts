@@ -7,7 +7,7 @@ import { keyOf } from '#model/keys';
 import { resolveApp } from '#model/resolve-spec';
 import type { AppSpec } from '#model/spec';
 import { MAX_COUNT } from '#model/spec-schema';
-import { deploy, existing, remove, restart, rollback, scale, switchActive } from './app-changes.ts';
+import { deploy, existing, remove, restart, restartInPlace, rollback, scale, switchActive } from './app-changes.ts';
 import { execute, followLines, lastLines, type OutputParts } from './app-output.ts';
 import { readPrefix, readState } from './cluster-state.ts';
 import { type ApiParts, type Endpoint, endpoint, json } from './endpoint.ts';
@@ -174,13 +174,14 @@ export const APP_ENDPOINTS: readonly Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/v1/apps/:app/services/:service/restart',
-    summary: 'start new attempts of a service: of one slot, or of all at once',
-    body: z.strictObject({ slot: slot.optional() }),
+    summary: 'replace the instances of a service one after the other, or that of one slot; in place: all at once, where they are',
+    body: z.strictObject({ slot: slot.optional(), inPlace: z.boolean().optional() }),
     answers: 'ChangeView',
     handle: async (parts, { parameters, body }) => {
       const app = parameters.name('app');
       const service = parameters.name('service');
-      const changed = await restart(parts.store, app, { service, ...(body.slot === undefined ? {} : { slot: body.slot }) });
+      const change = body.inPlace ? restartInPlace : restart;
+      const changed = await change(parts.store, app, { service, ...(body.slot === undefined ? {} : { slot: body.slot }) });
       await tell(parts, app, { kind: 'restarted', message: `Restart of ${service}${body.slot === undefined ? '' : `.${body.slot}`} was asked for` });
       return json({ app, ...changed } satisfies ChangeView);
     },

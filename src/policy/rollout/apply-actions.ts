@@ -47,6 +47,7 @@ function newInstance({ slot, serial, node, template, tier, reason }: RolloutActi
     spec: template.spec,
     environment: template.environment,
     secrets: template.secrets,
+    ...(template.generation === undefined ? {} : { generation: template.generation }),
     tier,
     intent: { kind: 'run' },
     createdAt: now,

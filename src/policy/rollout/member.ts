@@ -2,7 +2,7 @@ import { instanceName } from '#model/instance';
 import { later } from '#model/moment';
 import type { PlanDraft } from './plan-draft.ts';
 import type { InstanceFacts } from './service-snapshot.ts';
-import { restartReasons, type Template } from './template.ts';
+import { isOfEarlierGeneration, restartReasons, type Template } from './template.ts';
 
 /** An instance with intent `run`, judged against what its slot should hold. */
 export interface Member {
@@ -20,7 +20,7 @@ export interface Member {
 }
 
 /** Why an instance has to go. */
-export type Outgoing = 'old-release' | 'failed-release' | 'excess' | 'node-draining' | 'node-lost' | 'gave-up' | 'duplicate' | 'removed';
+export type Outgoing = 'old-release' | 'restart' | 'failed-release' | 'excess' | 'node-draining' | 'node-lost' | 'gave-up' | 'duplicate' | 'removed';
 
 /** The template a slot should hold; `undefined`: nothing new is started there. */
 export type TemplateBySlot = (slot: number) => Template | undefined;
@@ -74,6 +74,7 @@ function outgoingOf(facts: InstanceFacts, wanted: Wanted): Outgoing | undefined 
   const template = wanted.templateFor(instance.slot);
   if (template === undefined) return wanted.without;
   if (restartReasons(instance, template).length > 0) return 'old-release';
+  if (isOfEarlierGeneration(instance, template)) return 'restart';
   if (host.kind === 'lost' || host.kind === 'gone') return 'node-lost';
   if (wanted.isGivenUp(facts)) return 'gave-up';
   return host.kind === 'draining' ? 'node-draining' : undefined;

@@ -80,6 +80,48 @@ test('an update leaves instances as far apart as they were: an old copy of a slo
   }
 });
 
+test('a restart replaces one instance after the other like an update, without a new release', () => {
+  const service = stable();
+  service.app = { ...service.app, restarts: { [SERVICE]: 1 } };
+  for (let step = 0; step < 400; step++) {
+    service.step(250);
+    ok(service.ready().length >= 3);
+    equal(service.state.rollout.phase, 'idle');
+  }
+  deepEqual([...service.instances.values()].map((each) => `${each.id} r${each.release} g${each.generation}`).sort(), [
+    'shop.web.1-4 r1 g1',
+    'shop.web.2-5 r1 g1',
+    'shop.web.3-6 r1 g1',
+  ]);
+  deepEqual(crowds(service), [1, 1, 1]);
+  const reasons = service.history.flatMap(({ action }) => (action.kind === 'drain' || action.kind === 'place' ? [action.reason] : []));
+  ok(reasons.includes('web.1 is restarted') && reasons.includes('replaces web.1, which is restarted'));
+  deepEqual(service.control(), { actions: [], state: service.state });
+});
+
+test('a restart of one slot replaces that slot only, and a deploy afterwards does not repeat it', () => {
+  const service = stable();
+  service.app = { ...service.app, restarts: { [SERVICE]: 2, [`${SERVICE}.2`]: 3 } };
+  for (const instance of [...service.instances.values()]) service.instances.set(instance.id, { ...instance, generation: 2 });
+  run(service, 30_000);
+  const serials = () => [...service.instances.values()].map((each) => `${each.slot} ${each.serial}`).sort();
+  deepEqual(serials(), ['1 1', '2 4', '3 3']);
+  const { run: command } = modelSpec(1, { count: 3 });
+  service.deploy('good', { run: command, routes: [{ host: '*', path: '/' }] });
+  run(service, 30_000);
+  deepEqual(serials(), ['1 1', '2 4', '3 3']);
+});
+
+test('a restart into instances that do not come up takes nothing away', () => {
+  const service = stable();
+  service.qualities.set(1, 'never-ready');
+  for (const gateway of service.gateways.values()) for (const health of gateway.health.values()) health.nextAt = later(service.now, 1e9);
+  service.app = { ...service.app, restarts: { [SERVICE]: 1 } };
+  run(service, 60_000);
+  equal(service.ready().length, 3);
+  ok(service.state.pending.length > 0);
+});
+
 test('R10: a change that needs no restart reaches every instance in place', () => {
   const service = stable();
   const { run: command } = modelSpec(1, { count: 3 });

@@ -1,4 +1,4 @@
-import type { FailureCause, Release, Rollout, ServiceState } from '#model/app';
+import { type FailureCause, generationOf, type Release, type Rollout, type ServiceState } from '#model/app';
 import { instanceName } from '#model/instance';
 import { later, type Moment } from '#model/moment';
 import type { Rescheduling } from '#model/rescheduling';
@@ -109,7 +109,8 @@ function planPresence(snapshot: ServiceSnapshot, { release, template, state }: P
   }
   const count = app.counts[service] ?? spec.count;
   const isHeld = rollout.phase === 'failed' && rollout.revertTo === undefined;
-  const templateFor: TemplateBySlot = isHeld ? heldTemplates(snapshot, rollout.release) : () => template;
+  const templateOfSlot: TemplateBySlot = isHeld ? heldTemplates(snapshot, rollout.release) : () => template;
+  const templateFor: TemplateBySlot = (slot) => ofGeneration(templateOfSlot(slot), generationOf(app, service, slot));
   const stableReleases = new Set([...snapshot.releases.values()].filter((each) => each.outcome.kind === 'stable').map((each) => each.number));
   const wanted: Wanted = {
     count,
@@ -145,6 +146,10 @@ function planPresence(snapshot: ServiceSnapshot, { release, template, state }: P
   if (!isComplete(members, { count, release: rollout.release })) return finished(draft, { ...next, rollout: progress });
   draft.add({ kind: 'succeed', release: rollout.release, message: `release ${rollout.release} runs: ${count} healthy` });
   return finished(draft, { ...next, rollout: { phase: 'idle', release: rollout.release } });
+}
+
+function ofGeneration(template: Template | undefined, generation: number): Template | undefined {
+  return template === undefined || generation === (template.generation ?? 0) ? template : { ...template, generation };
 }
 
 function paceOf({ update }: ServiceSpec): Pick<Pace, 'maxParallel' | 'maxSurge' | 'maxUnavailable' | 'canary'> {

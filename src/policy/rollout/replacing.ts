@@ -137,9 +137,7 @@ class Placing {
   }
 
   #reason(slot: number, release: number): string {
-    const replaced = this.#members.find(
-      (member) => member.slot === slot && (member.outgoing === 'node-lost' || member.outgoing === 'gave-up' || member.outgoing === 'node-draining'),
-    );
+    const replaced = this.#members.find((member) => member.slot === slot && member.outgoing !== undefined && TOLD.has(member.outgoing));
     switch (replaced?.outgoing) {
       case 'node-lost':
         return `replaces ${replaced.name} of lost node ${replaced.facts.instance.node}`;
@@ -147,6 +145,8 @@ class Placing {
         return `replaces ${replaced.name}, which ${replaced.facts.instance.node} gave up`;
       case 'node-draining':
         return `replaces ${replaced.name} of ${replaced.facts.instance.node}, which is draining`;
+      case 'restart':
+        return `replaces ${replaced.name}, which is restarted`;
       default:
         return `release ${release}`;
     }
@@ -254,8 +254,12 @@ class Serving {
   }
 }
 
+/** Why an instance is replaced, where the release does not say it. */
+const TOLD: ReadonlySet<Outgoing> = new Set(['node-lost', 'gave-up', 'node-draining', 'restart']);
+
 const WAITING = {
   'old-release': 'is of an older release',
+  restart: 'is to be restarted',
   'failed-release': 'is of a failed release',
   excess: 'is more than the count wanted',
   'node-draining': 'is on a draining node',
@@ -269,6 +273,8 @@ function reasonOf({ name, facts: { instance } }: Member, outgoing: Outgoing): st
   switch (outgoing) {
     case 'old-release':
       return `${name} of release ${instance.release} is replaced`;
+    case 'restart':
+      return `${name} is restarted`;
     case 'failed-release':
       return `release ${instance.release} failed`;
     case 'excess':

@@ -9,6 +9,8 @@ export interface Template {
   readonly spec: ServiceSpec;
   readonly environment: Readonly<Record<string, string>>;
   readonly secrets: readonly string[];
+  /** Absent = 0. */
+  readonly generation?: number;
 }
 
 /** The template of a release's service, or undefined if the release has no such service. `ports` are the internal ports of the app's listening services. */
@@ -39,6 +41,11 @@ export function restartReasons(current: Template, next: Template): readonly stri
     ['nodes allowed', [current.spec.placement.pool, current.spec.placement.constraints], [next.spec.placement.pool, next.spec.placement.constraints]],
   ];
   return changes.filter(([, a, b]) => canonical(a) !== canonical(b)).map(([what]) => what);
+}
+
+/** True for an instance that was made before the operator last asked for a restart. */
+export function isOfEarlierGeneration(current: Template, next: Template): boolean {
+  return (current.generation ?? 0) < (next.generation ?? 0);
 }
 
 /** True when nothing at all differs but the release's number. */
