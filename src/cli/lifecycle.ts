@@ -35,6 +35,7 @@ export async function startHaven(world: World, home: Home, signal: AbortSignal):
   } catch (error) {
     const output = await lastLines(home);
     await stopHaven(world, home);
+    signal.throwIfAborted();
     throw new PlatformError('UNAVAILABLE', `${messageOf(error)}. The last lines of its logs:\n${output}`, {}, { cause: error });
   }
   // Owned by nobody from here on: the supervisor outlives this command.

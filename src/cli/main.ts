@@ -10,6 +10,9 @@ async function main(argv: readonly string[]): Promise<number> {
   const abort = () => interrupt.abort(new PlatformError('ABORTED', 'Interrupted'));
   process.once('SIGINT', abort);
   process.once('SIGTERM', abort);
+  // The terminal is closed: what was started in it ends as with Ctrl-C, though nobody reads on.
+  process.once('SIGHUP', abort);
+  process.stderr.on('error', () => undefined);
   // A reader that closes the pipe early, such as "head", is not an error of ours.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT.ok);

@@ -1,50 +1,104 @@
 import { join } from 'node:path';
-import { hasCode } from '#base/errors';
+import { HavenError } from '@haven/sdk';
+import { PlatformError } from '#base/errors';
 import { nodeWorld } from '#world/node/node-world';
+import { connect } from '../client.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { EXIT } from '../exit-codes.ts';
+import { prepareConfig } from '../config/prepare.ts';
+import { EXIT, exitCodeOf } from '../exit-codes.ts';
 import { addressesOf } from '../home.ts';
-import { startHaven, stopHaven } from '../lifecycle.ts';
+import { findSupervisor, startHaven, stopHaven } from '../lifecycle.ts';
+import { wholeOption } from '../options.ts';
+import { plural } from '../output.ts';
+import { showLive } from './start-live.ts';
 
 const POOL = 'worker';
-const DEFAULT_NODES = '3';
-/** Without a terminal the whole status is printed again and again: rarely, then. */
-const PLAIN_INTERVAL = '15s';
+const DEFAULT_NODES = 3;
 const exampleShop = join(import.meta.dirname, '../../../examples/shop');
 
-export const run: RunCommand = async (context, { args: [app = exampleShop], options }) => {
+interface Wanted {
+  /** Folder or config file. */
+  readonly target: string;
+  /** Its name. */
+  readonly app: string;
+  /** False: it is only the example. */
+  readonly isAsked: boolean;
+  readonly nodes: number | undefined;
+}
+
+export const run: RunCommand = async (context, { args: [named], options }) => {
   const { home, output, signal } = context;
   const world = nodeWorld({ logLevel: 'warn', logName: 'haven' });
+  const target = named ?? exampleShop;
+  // A mistake in the config is told before anything is started.
+  const { app } = await prepareConfig({ args: [target], options: {} });
+  const wanted: Wanted = { target, app, isAsked: named !== undefined, nodes: wholeOption(options, 'nodes') };
   await startHaven(world, home, signal);
   try {
-    const exitCode = await showApp(context, { app, nodes: String(options['nodes'] ?? DEFAULT_NODES) });
-    if (exitCode !== EXIT.ok) output.progress('Ctrl-C stops Haven');
-    const { run: status } = await import('./status.ts');
-    await status(context, { args: [], options: { watch: true, ...(output.interactive ? {} : { interval: PLAIN_INTERVAL }) } });
+    const exitCode = await bringUp(context, wanted);
+    if (signal.aborted) return EXIT.ok;
+    if (exitCode !== EXIT.ok) output.fail(`Haven stays up, so that you can look: haven why ${wanted.app}`);
+    tellAddresses(context);
+    await showLive(context, async () => (await findSupervisor(world, home)) !== undefined);
     return exitCode;
-  } catch (error) {
-    if (hasCode(error, 'ABORTED') || signal.aborted) return EXIT.ok;
-    throw error;
   } finally {
     output.progress('Stopping …');
     const startedAt = world.clock.now();
     await stopHaven(world, home);
-    output.progress(
-      `Haven is down after ${((world.clock.now() - startedAt) / 1_000).toFixed(1)} s; its apps come back with the next "haven start" or "haven up"`,
-    );
+    const took = ((world.clock.now() - startedAt) / 1_000).toFixed(1);
+    output.progress(`Haven is down after ${took} s; its apps come back with the next "haven start" or "haven up"`);
   }
 };
 
-/** Pool and app, each as its own command does it. */
-async function showApp(context: CommandContext, wanted: { readonly app: string; readonly nodes: string }): Promise<number> {
-  const { home, output } = context;
-  const { gateway, gatewayAdmin, api } = addressesOf(home);
-  const [{ run: createPool }, { run: deploy }] = await Promise.all([import('./pool-create.ts'), import('./deploy.ts')]);
-  // Data lines of the parts would mix with the live status.
-  const quiet: CommandContext = { ...context, output: { ...output, data: (line) => output.progress(line) } };
-  await createPool(quiet, { args: [POOL], options: { nodes: wanted.nodes } });
-  const exitCode = await deploy(quiet, { args: [wanted.app], options: {} });
-  for (const [what, { host, port }] of Object.entries({ apps: gateway, metrics: gatewayAdmin, API: api }))
-    output.data(`${what.padEnd(8)} http://${host}:${port}${what === 'metrics' ? '/metrics' : ''}`);
-  return exitCode;
+/** Pool and app, each as its own command does it; resolves to the exit code that tells how it went. */
+async function bringUp(context: CommandContext, wanted: Wanted): Promise<number> {
+  const { home, output, signal } = context;
+  try {
+    const client = await connect(home);
+    const [pools, apps] = await Promise.all([client.pools({ signal }), client.apps({ signal })]);
+    const parts = partsContext(context);
+    const [pool] = pools;
+    if (pool && wanted.nodes === undefined) output.progress(`Pool ${pool.name} has ${plural(pool.nodes, 'node')} already`);
+    else await (await import('./pool-create.ts')).run(parts, { args: [POOL], options: { nodes: String(wanted.nodes ?? DEFAULT_NODES) } });
+    if (!wanted.isAsked && apps.length > 0 && apps.every(({ name }) => name !== wanted.app)) {
+      output.progress(
+        `Here are ${apps.map(({ name }) => name).join(', ')} already; the example is not deployed next to them. Next: haven deploy examples/shop`,
+      );
+      return EXIT.ok;
+    }
+    return await (await import('./deploy.ts')).run(parts, { args: [wanted.target], options: {} });
+  } catch (error) {
+    if (signal.aborted) return EXIT.interrupted;
+    // Whatever the cluster refused is told, and what runs already goes on.
+    if (!(error instanceof PlatformError) && !(error instanceof HavenError)) throw error;
+    const next = error instanceof HavenError ? error.next : error.details['next'];
+    output.fail(`haven: ${error.message}${typeof next === 'string' && !error.message.includes('Next: ') ? `. Next: ${next}` : ''}`);
+    return exitCodeOf(error.code);
+  }
+}
+
+/** Data lines of the parts would mix with the live status, and after Ctrl-C a deploy does not go on: Haven ends. */
+function partsContext(context: CommandContext): CommandContext {
+  const { output, signal } = context;
+  return {
+    ...context,
+    output: {
+      ...output,
+      data: (line) => output.progress(line),
+      fail: (line) => {
+        if (!signal.aborted) output.fail(line);
+      },
+    },
+  };
+}
+
+function tellAddresses({ home, output }: CommandContext): void {
+  const { api, gateway, gatewayAdmin } = addressesOf(home);
+  const urls = {
+    apps: `http://${gateway.host}:${gateway.port}`,
+    metrics: `http://${gatewayAdmin.host}:${gatewayAdmin.port}/metrics`,
+    API: `http://${api.host}:${api.port}`,
+  };
+  if (output.json) output.record(urls);
+  else for (const [what, url] of Object.entries(urls)) output.data(`${what.padEnd(8)} ${url}`);
 }

@@ -72,8 +72,8 @@ export class DemoCluster implements AsyncDisposable {
   }
 }
 
-/** A base whose addresses nobody listens on now, away from the default. */
-async function freePortBase(): Promise<number> {
+/** A port base whose addresses nobody listens on now, away from the default. */
+export async function freePortBase(): Promise<number> {
   for (let base = LOWEST_BASE + BASE_STEP * (process.pid % 20); base < 60_000; base += BASE_STEP) {
     const { api, gateway, gatewayAdmin } = addressesOf({ directory: '', portBase: base });
     const free = await Promise.all([api, gateway, gatewayAdmin].map(({ host, port }) => isFree(host, port)));
