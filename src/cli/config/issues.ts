@@ -27,15 +27,15 @@ export function issuesOf(details: Readonly<Record<string, unknown>>): readonly C
   );
 }
 
-/** The error that names every mistake of the config with its line. */
-export function invalidConfig(config: LoadedConfig, issues: readonly ConfigIssue[]): PlatformError {
+/** The error that names every mistake of the config with its line. CONFLICT: by itself it is right, but something else has what it asks for. */
+export function invalidConfig(config: LoadedConfig, issues: readonly ConfigIssue[], code: 'INVALID' | 'CONFLICT' = 'INVALID'): PlatformError {
   const lines = describeIssues(config, issues);
-  return new PlatformError('INVALID', `Cannot use ${shown(config.path)}, because it has ${plural(lines.length, 'mistake')}:\n${lines.join('\n')}`, { issues });
+  return new PlatformError(code, `Cannot use ${shown(config.path)}, because it has ${plural(lines.length, 'mistake')}:\n${lines.join('\n')}`, { issues });
 }
 
 /** The same error with lines instead of paths, if it is about the config; any other as it is. */
 export function explained(config: LoadedConfig, error: unknown): unknown {
   if (!(error instanceof Error) || !('details' in error) || typeof error.details !== 'object' || error.details === null) return error;
   const issues = issuesOf({ ...error.details });
-  return issues.length === 0 ? error : invalidConfig(config, issues);
+  return issues.length === 0 ? error : invalidConfig(config, issues, 'code' in error && error.code === 'CONFLICT' ? 'CONFLICT' : 'INVALID');
 }

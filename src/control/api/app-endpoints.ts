@@ -14,6 +14,7 @@ import { type ApiParts, type Endpoint, endpoint, json } from './endpoint.ts';
 import { followDeploy } from './follow.ts';
 import { planView } from './plan.ts';
 import { recordEvent } from './record-event.ts';
+import { checkRoutes } from './route-claims.ts';
 import { agentApiToken } from './tokens.ts';
 import { appView, instanceViews, releaseView } from './views.ts';
 
@@ -74,6 +75,7 @@ export const APP_ENDPOINTS: readonly Endpoint[] = [
     answers: 'PlanView',
     handle: async (parts, { parameters, body }) => {
       const { spec, warnings } = specOf(parameters.name('app'), body);
+      await checkRoutes(parts.store, spec);
       return json(await planView(parts.store, { spec, warnings, ...(body.artifact === undefined ? {} : { artifact: body.artifact }) }));
     },
   }),
@@ -87,6 +89,7 @@ export const APP_ENDPOINTS: readonly Endpoint[] = [
       const app = parameters.name('app');
       const { spec, warnings } = specOf(app, body);
       await checkParts(parts, { spec, artifact: body.artifact });
+      await checkRoutes(parts.store, spec);
       const { ifRevision } = body;
       const deployed = await deploy(parts.store, app, {
         spec,
