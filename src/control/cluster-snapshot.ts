@@ -1,6 +1,7 @@
 import type { Name } from '#base/name';
 import type { App, Release, ServiceState } from '#model/app';
 import type { Event } from '#model/event';
+import type { GatewayFence } from '#model/fence';
 import type { Instance, InstanceId, InstanceStatus } from '#model/instance';
 import { PREFIX } from '#model/keys';
 import type { Mirrored } from '#model/mirror';
@@ -20,7 +21,11 @@ export interface ClusterSnapshot {
   readonly statuses: ReadonlyMap<InstanceId, Mirrored<InstanceStatus>>;
   /** By `app/service`. */
   readonly routes: ReadonlyMap<string, Mirrored<Route>>;
+  /** Those that live and are not fenced: whose word counts, and must be waited for. */
   readonly gateways: readonly GatewayStatus[];
+  /** Those that live, fenced or not. */
+  readonly gatewayItems: ReadonlyMap<Name, Mirrored<GatewayStatus>>;
+  readonly fences: ReadonlyMap<Name, Mirrored<GatewayFence>>;
   readonly pools: ReadonlyMap<Name, Mirrored<Pool>>;
   readonly nodes: ReadonlyMap<Name, Mirrored<Node>>;
   readonly agents: ReadonlyMap<Name, Mirrored<AgentStatus>>;
@@ -38,6 +43,8 @@ export function snapshotOf(itemsByKey: ReadonlyMap<string, Mirrored<unknown>>, r
   const byPrefix = grouped(itemsByKey);
   const of = <Value>(prefix: string): readonly Mirrored<Value>[] => (byPrefix.get(prefix) ?? []) as readonly Mirrored<Value>[];
   const named = <Value extends { readonly name: Name }>(prefix: string) => new Map(of<Value>(prefix).map((item) => [item.value.name, item]));
+  const fences = new Map(of<GatewayFence>(PREFIX.fences).map((item) => [item.value.gateway, item]));
+  const gatewayItems = named<GatewayStatus>(PREFIX.gateways);
   return {
     revision,
     apps: named<App>(PREFIX.apps),
@@ -46,12 +53,19 @@ export function snapshotOf(itemsByKey: ReadonlyMap<string, Mirrored<unknown>>, r
     instancesOf: instancesByService(of<Instance>(PREFIX.instances)),
     statuses: new Map(of<InstanceStatus>(PREFIX.statuses).map((item) => [item.value.id, item])),
     routes: new Map(of<Route>(PREFIX.routes).map((item) => [serviceKey(item.value.app, item.value.service), item])),
-    gateways: of<GatewayStatus>(PREFIX.gateways).map((item) => item.value),
+    gateways: [...gatewayItems.values()].map((item) => item.value).filter((gateway) => !isFenced(gateway, fences.get(gateway.name)?.value)),
+    gatewayItems,
+    fences,
     pools: named<Pool>(PREFIX.pools),
     nodes: named<Node>(PREFIX.nodes),
     agents: new Map(of<AgentStatus>(PREFIX.agents).map((item) => [item.value.node, item])),
     eventsByObject: () => eventsByObject(of<Event>(PREFIX.events)),
   };
+}
+
+/** True while a gateway has not caught up with the revision it was fenced at. */
+export function isFenced({ appliedRevision }: GatewayStatus, fence: GatewayFence | undefined): boolean {
+  return fence !== undefined && appliedRevision < fence.revision;
 }
 
 /** Items by their prefix `/…/`, in key order. */

@@ -49,6 +49,14 @@ export class LeaderWriter {
     this.#term.end('another leader has taken over');
     throw new PlatformError('LEASE_LOST', 'Cannot write as leader, because another leader has taken over', { epoch: this.#term.epoch });
   }
+
+  /** The same, and the end of the lease that a key is under, so that its holder learns of it. False as for `write`, or when the key is gone. */
+  async writeAndRevoke(key: string, write: LeaderWrite): Promise<boolean> {
+    const lease = (await this.#store.get(key))?.lease;
+    if (lease === undefined || !(await this.write(write))) return false;
+    await this.#store.revokeLease(lease);
+    return true;
+  }
 }
 
 /** The condition that an object is still as it was read; 0 = does not exist. */

@@ -14,6 +14,7 @@ import { LeaderWriter } from './leader-writer.ts';
 import type { Term } from './leadership.ts';
 import { localView } from './local-view.ts';
 import { note, type Pass, type TermMemory } from './pass.ts';
+import { reconcileGateways } from './reconcile-gateways.ts';
 import { judgeNodes, reconcileNodes } from './reconcile-nodes.ts';
 import { reconcilePools } from './reconcile-pools.ts';
 import { reconcileReleases } from './reconcile-releases.ts';
@@ -21,7 +22,7 @@ import { reconcileRoutes } from './reconcile-routes.ts';
 import { reconcileServices } from './reconcile-services.ts';
 
 /** In this order, all on the same snapshot. */
-const RECONCILERS = [reconcilePools, reconcileNodes, reconcileServices, reconcileRoutes, reconcileReleases] as const;
+const RECONCILERS = [reconcilePools, reconcileNodes, reconcileServices, reconcileRoutes, reconcileGateways, reconcileReleases] as const;
 
 const RETRY: Backoff = { baseMs: 500, capMs: 30_000, jitter: 0.5 };
 

@@ -33,9 +33,9 @@ export class ScriptedCluster {
     void scriptAgent({ world, view: this.view, name: node as Name, signal: this.#begin(node) }, isBad);
   }
 
-  gateway(gateway: string): void {
+  gateway(gateway: string, isDeaf?: () => boolean): void {
     const { world } = this.simulation.host(gateway);
-    void scriptGateway({ world, view: this.view, name: gateway as Name, signal: this.#begin(gateway) });
+    void scriptGateway({ world, view: this.view, name: gateway as Name, signal: this.#begin(gateway) }, isDeaf);
   }
 
   end(part: string): void {

@@ -1,4 +1,5 @@
 /** Agents, gateways and a user for tests of control in virtual time: they obey, late, and report. Not part of the product. */
+import { hasCode } from '#base/errors';
 import type { Name } from '#base/name';
 import type { App, Release } from '#model/app';
 import type { Instance, InstanceId, InstanceStatus } from '#model/instance';
@@ -78,8 +79,8 @@ export async function scriptAgent({ world, view, name, signal }: Script, isBad: 
   await keeping;
 }
 
-/** A gateway that applies routes within half a second and finds every backend passing. */
-export async function scriptGateway({ world, view, name, signal }: Script): Promise<void> {
+/** A gateway that applies routes within half a second and finds every backend passing; while deaf it keeps its lease and applies nothing. */
+export async function scriptGateway({ world, view, name, signal }: Script, isDeaf: () => boolean = () => false): Promise<void> {
   const address = { host: HOST, port: 7_780 };
   const status = (appliedRevision: number, routes: readonly Route[]): GatewayStatus => {
     const reports = routes
@@ -87,16 +88,30 @@ export async function scriptGateway({ world, view, name, signal }: Script): Prom
       .map(({ id, attempt }): [InstanceId, BackendReport] => [id, { attempt, health: 'passing', transitions: 1, inFlight: 0, reason: '' }]);
     return { name, address, adminAddress: address, pid: 1, appliedRevision, backends: Object.fromEntries(reports) };
   };
-  const lease = await view.grantLease(LEASE_MS);
-  const keeping = keep({ world, view, name, signal }, lease);
+  let lease = await view.grantLease(LEASE_MS);
+  let applied = JSON.stringify(status(0, []));
+  const report = () => view.write([{ kind: 'put', key: keyOf.gateway(name), value: applied, lease }]);
+  const keeping = (async () => {
+    while (!signal.aborted) {
+      await world.clock.sleep((LEASE_MS / 3) * (0.9 + 0.2 * world.random.next()), signal).catch(() => undefined);
+      if (signal.aborted) return;
+      await view.keepLease(lease).catch(async (error: unknown) => {
+        if (!hasCode(error, 'LEASE_LOST') && !hasCode(error, 'NOT_FOUND')) return;
+        lease = await view.grantLease(LEASE_MS);
+        await report();
+      });
+    }
+  })();
   let last = '';
   await followed<Route>({ world, view, name, signal }, PREFIX.routes, async (routes, revision) => {
+    while (isDeaf()) await world.clock.sleep(200, signal);
     const value = JSON.stringify(status(revision, routes));
     const content = JSON.stringify(routes);
     if (content === last) return;
-    last = content;
     await world.clock.sleep(500 * world.random.next(), signal);
-    await view.write([{ kind: 'put', key: keyOf.gateway(name), value, lease }]);
+    applied = value;
+    await report();
+    last = content;
   });
   await keeping;
 }

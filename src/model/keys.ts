@@ -10,6 +10,7 @@
  * | /statuses/    | InstanceStatus               | the agent of the instance's node |
  * | /routes/      | Route                        | control |
  * | /gateways/    | GatewayStatus, under a lease | the gateway |
+ * | /fences/      | GatewayFence                 | control |
  * | /pools/       | Pool                         | API |
  * | /nodes/       | Node                         | control (from pools), API (cordon, power) |
  * | /agents/      | AgentStatus, under a lease   | the node's agent; gone = lease expired |
@@ -28,6 +29,7 @@ export const PREFIX = {
   statuses: '/statuses/',
   routes: '/routes/',
   gateways: '/gateways/',
+  fences: '/fences/',
   pools: '/pools/',
   nodes: '/nodes/',
   agents: '/agents/',
@@ -50,6 +52,7 @@ export const keyOf = {
   status: (id: InstanceId) => `${PREFIX.statuses}${id}`,
   route: (app: Name, service: Name) => `${PREFIX.routes}${app}/${service}`,
   gateway: (gateway: Name) => `${PREFIX.gateways}${gateway}`,
+  fence: (gateway: Name) => `${PREFIX.fences}${gateway}`,
   pool: (pool: Name) => `${PREFIX.pools}${pool}`,
   node: (node: Name) => `${PREFIX.nodes}${node}`,
   agent: (node: Name) => `${PREFIX.agents}${node}`,

@@ -14,6 +14,8 @@ export interface Observation {
   readonly wasReady: boolean;
   /** Ready for `minHealthy` at least once. */
   readonly wasHealthy: boolean;
+  /** It was told to go: the time of gateways to acknowledge starts here. */
+  readonly leavingSince?: Moment;
   /** Every gateway had acknowledged that it gets nothing new: the drain timeout starts here. */
   readonly unroutedAt?: Moment;
   /** Its agent gave it up: the delay before the next try elsewhere starts here. */
@@ -37,6 +39,7 @@ export function observe(
     ...moment('readySince', readySince),
     wasReady: readiness.ready || (before?.wasReady ?? false),
     wasHealthy: isHealthy || (before?.wasHealthy ?? false),
+    ...moment('leavingSince', instance.intent.kind === 'run' ? undefined : (before?.leavingSince ?? now)),
     ...moment('unroutedAt', instance.intent.kind !== 'run' && readiness.unrouted ? (before?.unroutedAt ?? now) : undefined),
     ...moment('failedAt', status?.phase === 'failed' ? (before?.failedAt ?? now) : undefined),
     continuity: readiness.continuity,
