@@ -10,11 +10,17 @@ const ROUND: readonly Micros[] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000,
   .sort((a, b) => a - b);
 
 /** Policies worth trying on a workload, the incumbent left out: quanta follow the sizes of its jobs. */
-export function candidatePolicies(table: ReplayTable, options: { readonly incumbent: string; readonly mayInterrupt: boolean }): readonly string[] {
+export function candidatePolicies(
+  table: ReplayTable,
+  options: { readonly incumbent: string; readonly mayInterrupt: boolean; readonly predictor: string },
+): readonly string[] {
   const sizes = table.size.slice().sort();
   const quantum = roundMicros(quantileOf(sizes, 0.5));
   const isWide = table.width.some((width) => width > 1);
-  const names = isWide ? ['fifo', 'easy', 'easy-sjbf', 'conservative'] : singleWorkerPolicies(table, quantum);
+  // Conservative backfilling plans every start, and plans anew whenever a job overruns its estimate: without upper bounds it does little else.
+  const isBounded = options.predictor === 'declared' && table.estimate.every((estimate, index) => estimate >= (table.size[index] as number));
+  const wide = ['fifo', 'easy', 'easy-sjbf', ...(isBounded ? ['conservative'] : [])];
+  const names = isWide ? wide : singleWorkerPolicies(table, quantum);
   const incumbent = makeQueuePolicy(options.incumbent).name;
   return names.filter((name) => {
     const policy = makeQueuePolicy(name);

@@ -181,18 +181,45 @@ test('outages, cancellations and jobs that had not ended are replayed, not dropp
   assert.equal(calibrate(was, replay({ ...table, outages: [] }, 'fifo')).isGood, false, 'without the outage the replay misses');
 });
 
+test('wide jobs and declared estimates are written down and replayed as they were', () => {
+  const jobs = Array.from({ length: 300 }, (_, index) => ({
+    at: index * SECOND,
+    size: (1 + (index % 7)) * SECOND,
+    estimate: 9 * SECOND,
+    width: 1 + (index % 4),
+  }));
+  const writer = new LogWriter({ logsEstimates: true });
+  const source = writer.writing(new ListSource(jobs));
+  new JobSimulation({
+    policy: makeQueuePolicy('easy'),
+    source,
+    workers: 10,
+    seed: 1,
+    jobs: jobs.length,
+    window: 'all',
+    pooled: true,
+    observer: writer,
+  }).simulate();
+  const log = parseEventLog(writer.text({ workers: 10, policy: 'easy' }));
+  assert.deepEqual(log.bad, []);
+  const recording = recordingOf(log);
+  const { table } = replayTableOf(recording);
+  assert.deepEqual([table.width[3], table.estimate[3]], [4, 9 * SECOND]);
+  assert.ok(calibrate(recordedFigures(recording.jobs, 'easy'), replay(table, 'easy', { predictor: 'declared' })).worst < 1e-9);
+});
+
 test('too few jobs to conclude anything are refused', () => {
   assert.throws(() => replayTableOf(recorded('fifo', { jobs: 30 })), { code: 'INVALID', message: /30 jobs that ended, because at least 50/ });
 });
 
 test('candidates follow the workload: quanta from its sizes, tenants, wide jobs, no interruptions if so asked', () => {
   const { table } = replayTableOf(recorded('fifo'));
-  const policies = candidatePolicies(table, { incumbent: 'fifo', mayInterrupt: true });
+  const policies = candidatePolicies(table, { incumbent: 'fifo', mayInterrupt: true, predictor: 'last-two' });
   assert.ok(!policies.includes('fifo') && policies.includes('srpt') && policies.some((one) => one.startsWith('drr?')));
-  const gentle = candidatePolicies(table, { incumbent: 'fifo', mayInterrupt: false });
+  const gentle = candidatePolicies(table, { incumbent: 'fifo', mayInterrupt: false, predictor: 'last-two' });
   assert.ok(gentle.includes('sjf') && !gentle.includes('srpt'));
-  const wide = candidatePolicies({ ...table, width: table.width.map(() => 2) }, { incumbent: 'fifo', mayInterrupt: true });
-  assert.deepEqual(wide, ['easy', 'easy-sjbf', 'conservative']);
+  const wide = candidatePolicies({ ...table, width: table.width.map(() => 2) }, { incumbent: 'fifo', mayInterrupt: true, predictor: 'last-two' });
+  assert.deepEqual(wide, ['easy', 'easy-sjbf'], 'conservative backfilling needs bounds on sizes');
   assert.deepEqual([800, 70_000_000].map(roundMicros), [1_000, 60_000_000]);
 });
 

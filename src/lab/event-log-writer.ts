@@ -10,11 +10,13 @@ export class LogWriter implements SimulationObserver {
   readonly #events: (LogEvent & { readonly order: number })[] = [];
   readonly #started = new Set<string>();
   readonly #handlerOf: (record: JobRecord) => string;
+  readonly #logsEstimates: boolean;
   #arrived = 0;
 
-  /** `handlerOf`: what predictors may go by. */
-  constructor(options: { readonly handlerOf?: (record: JobRecord) => string } = {}) {
+  /** `handlerOf`: what predictors may go by. `logsEstimates`: as declared; not for estimates that are the sizes themselves. */
+  constructor(options: { readonly handlerOf?: (record: JobRecord) => string; readonly logsEstimates?: boolean } = {}) {
     this.#handlerOf = options.handlerOf ?? (() => '');
+    this.#logsEstimates = options.logsEstimates === true;
   }
 
   /** The source, with its arrivals written down. */
@@ -24,7 +26,20 @@ export class LogWriter implements SimulationObserver {
       const { at, tenant, weight, priority, width } = record;
       const job = record.label === '' ? `job-${this.#arrived}` : record.label;
       this.#arrived += 1;
-      this.#add({ at, event: 'arrive', job, tenant, weight, priority, width, ...(handler === '' ? {} : { handler }) }, 2);
+      this.#add(
+        {
+          at,
+          event: 'arrive',
+          job,
+          tenant,
+          weight,
+          priority,
+          width,
+          ...(handler === '' ? {} : { handler }),
+          ...(this.#logsEstimates ? { estimate: record.estimate } : {}),
+        },
+        2,
+      );
     };
     return {
       get nextAt() {
@@ -39,7 +54,7 @@ export class LogWriter implements SimulationObserver {
   }
 
   slice(task: SimTask, from: Micros, to: Micros): void {
-    this.#add({ at: from, event: this.#started.has(task.id) ? 'resume' : 'start', job: task.id, worker: task.worker }, 3);
+    this.#add({ at: from, event: this.#started.has(task.id) ? 'resume' : 'start', job: task.id, ...(task.worker >= 0 ? { worker: task.worker } : {}) }, 3);
     this.#started.add(task.id);
     if (task.attained < task.size) this.#add({ at: to, event: 'pause', job: task.id }, 1);
   }

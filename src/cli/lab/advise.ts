@@ -56,7 +56,8 @@ export async function run({ args, options, signal }: LabInput): Promise<number> 
 type Setting = Omit<Replay, 'policy' | 'resample'>;
 
 function settingOf(options: Options, { table: replayTable, declaredCost }: { readonly table: ReplayTable; readonly declaredCost: number }): Setting {
-  const predictor = textOption(options, 'predictor', 'last-two');
+  const isDeclared = replayTable.estimate.every((estimate) => estimate > 0);
+  const predictor = textOption(options, 'predictor', isDeclared ? 'declared' : 'last-two');
   if (predictor !== 'declared') makePredictor(predictor);
   return { table: replayTable, predictor, isClosed: options['closed'] === true, switchCost: durationOf(options, 'switchCost') || declaredCost };
 }
@@ -91,7 +92,7 @@ async function weigh(
   const named = textOption(options, 'policies', '');
   const policies =
     named === ''
-      ? candidatePolicies(setting.table, { incumbent, mayInterrupt: options['preempt'] !== false })
+      ? candidatePolicies(setting.table, { incumbent, mayInterrupt: options['preempt'] !== false, predictor: setting.predictor })
       : splitPolicies(named).map((one) => makeQueuePolicy(one).name);
   const all = [incumbent, ...policies.filter((one) => one !== incumbent)];
   const affordable = Math.floor(MOST_SIMULATED / (setting.table.jobs * all.length));

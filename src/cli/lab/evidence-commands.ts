@@ -30,7 +30,7 @@ export const EVIDENCE_COMMANDS: readonly LabCommand[] = [
       ['--incumbent <policy>', 'the policy it was recorded under, if the log does not say'],
       ['--servers <n>', 'workers, if the log does not say'],
       ['--policies <list>', 'what to try instead of the usual candidates'],
-      ['--predictor <name>', 'who predicts sizes from the past: last-two, ewma, p90, or declared'],
+      ['--predictor <name>', 'who predicts sizes: declared (if the log has them for all), or from the past last-two, ewma, p90'],
       ['--closed', 'late answers delay the next job of the same tenant, by its recorded think time'],
       ['--no-preempt', 'only policies that never interrupt a job'],
       ['--switch-cost <duration>', 'cost of giving a worker to a task'],

@@ -15,7 +15,7 @@ export async function run({ args, options }: LabInput): Promise<number> {
   const output = createOutput({ json: options['json'] === true, quiet: options['quiet'] === true });
   const { scenario, table } = await readWorkload(options, output);
   const policy = makeQueuePolicy(textOption(options, 'policy', 'fifo'));
-  const writer = new LogWriter();
+  const writer = new LogWriter({ logsEstimates: table?.estimate.some((estimate, index) => estimate > 0 && estimate !== table.size[index]) === true });
   const source = table === undefined ? sourceOf(scenario) : new TableSource(table, { seed: scenario.seed, estimate: estimatorOf(scenario) });
   const { workers, seed, switchCost = 0, switchMode = 'every-slice' } = scenario;
   const jobs = table?.jobs ?? scenario.jobs;
@@ -28,6 +28,7 @@ export async function run({ args, options }: LabInput): Promise<number> {
     switchCost,
     switchMode,
     window: 'all',
+    pooled: table?.width.some((width) => width > 1) === true,
     observer: writer,
   }).simulate();
   const text = writer.text({ workers, policy: policy.name, ...(switchCost > 0 ? { switchCost } : {}) });
