@@ -77,8 +77,10 @@ export interface Update {
   readonly progressDeadline?: Duration;
   /** Go back to the last stable release when a deploy fails: true */
   readonly autoRevert?: boolean;
-  /** Instances of the new release placed next to all old ones first: 0 */
+  /** Instances of the new release placed next to all old ones first, at full weight; the rest follows when they are healthy: 0 */
   readonly canary?: number;
+  /** Canaries are promoted by themselves once healthy for `minHealthy`; by hand is not available yet. */
+  readonly autoPromote?: true;
 }
 
 /** How an instance is stopped. */

@@ -148,6 +148,12 @@ function resolveUpdate(input: ServiceInput, { count, tell }: { readonly count: n
     tell(['update', 'progressDeadline'], `must be longer than healthyDeadline (${text}), or a slow start would count as no progress`);
   }
   if (minHealthyMs >= healthyDeadlineMs) tell(['update', 'minHealthy'], 'must be shorter than healthyDeadline, or no instance could ever be healthy in time');
+  if (update.autoPromote === false) {
+    tell(
+      ['update', 'autoPromote'],
+      'cannot be false in this version: canaries that are healthy for minHealthy are promoted by themselves, and nothing else promotes them',
+    );
+  }
   return {
     maxParallel: update.maxParallel ?? DEFAULTS.update.maxParallel,
     maxSurge,

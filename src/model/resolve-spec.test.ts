@@ -96,6 +96,7 @@ const REFUSED: readonly (readonly [config: unknown, ...issues: RegExp[]])[] = [
     /^web\.update\.progressDeadline: must be longer than healthyDeadline \(5m by default\)/,
   ],
   [{ name: 'shop', web: { ...web, update: { minHealthy: '5m' } } }, /^web\.update\.minHealthy: must be shorter/],
+  [{ name: 'shop', web: { ...web, update: { canary: 1, autoPromote: false } } }, /^web\.update\.autoPromote: cannot be false in this version/],
   [{ name: 'shop', web: { ...web, hostPort: 8080, update: { canary: 1 } } }, /^web\.update\.canary: cannot be used with "hostPort"/],
   [{ name: 'shop', web: { ...web, hostPort: 8080, update: { maxSurge: 1 } } }, /^web\.update\.maxSurge: must be 0 with "hostPort"/],
   [{ name: 'shop', web: { ...web, count: 2, scale: { min: 1, max: 2 } } }, /^web\.scale: cannot be used together with "count"/],

@@ -94,6 +94,7 @@ const update = z.strictObject({
   progressDeadline: positiveDuration.optional(),
   autoRevert: z.boolean().optional(),
   canary: wholeNumber({ from: 0, to: MAX_COUNT }).optional(),
+  autoPromote: z.boolean().optional(),
 });
 
 const stop = z.strictObject({ unroute: duration.optional(), drain: duration.optional(), kill: duration.optional() });
@@ -174,7 +175,6 @@ export const NOT_YET: Readonly<Record<string, string>> = {
   cron: 'is not available yet in this version',
   tls: 'is not available yet in this version: routes are plain HTTP',
   onNodeLost: 'is not available yet in this version: instances of a lost node are replaced at once',
-  autoPromote: 'is not available yet in this version: a healthy canary is promoted by itself',
 };
 
 function wholeNumber(bounds: { readonly from: number; readonly to: number }) {
