@@ -1,4 +1,5 @@
 import { PlatformError } from '#base/errors';
+import { unlessAborted } from '#base/signal';
 import { Wakeup } from '#base/wakeup';
 import type { StoreView, ViewBatch, ViewEvent, ViewWrite } from '#model/store-view';
 
@@ -12,6 +13,7 @@ export class MemoryView implements StoreView {
   #leaseCount = 0;
   readonly #batches: ViewBatch[] = [];
   readonly #watchers = new Set<Wakeup>();
+  #held: PromiseWithResolvers<void> | undefined;
 
   /** True: every call fails and every watch breaks, as when control is gone. */
   set isDown(down: boolean) {
@@ -35,6 +37,13 @@ export class MemoryView implements StoreView {
     this.#commit(keys.map((key) => ({ kind: 'delete', key })));
   }
 
+  /** The next write is stuck on its way until the function returned is called; only then it is made, or refused, whether or not anybody waits for it. */
+  holdNextWrite(): () => void {
+    const held = Promise.withResolvers<void>();
+    this.#held = held;
+    return held.resolve;
+  }
+
   async list(prefix: string): ReturnType<StoreView['list']> {
     this.#check();
     const items = [...this.items]
@@ -50,9 +59,21 @@ export class MemoryView implements StoreView {
     return this.#follow(prefix, fromRevision, wakeup, signal);
   }
 
-  async write(writes: readonly ViewWrite[]): Promise<number> {
+  async write(writes: readonly ViewWrite[], options: { readonly signal?: AbortSignal } = {}): Promise<number> {
     this.#check();
+    const held = this.#held;
+    this.#held = undefined;
+    if (held === undefined) return this.#write(writes);
+    const made = held.promise.then(() => this.#write(writes));
+    // Who gave up does not hear what became of it.
+    made.catch(() => undefined);
+    return await unlessAborted(made, options.signal);
+  }
+
+  #write(writes: readonly ViewWrite[]): number {
     for (const write of writes) {
+      if (write.expected !== undefined && write.expected !== (this.items.get(write.key)?.modRevision ?? 0))
+        throw new PlatformError('CONFLICT', `Cannot write "${write.key}", because another revision is there than expected`, { keys: [write.key] });
       if (write.kind === 'put' && write.lease !== undefined && !this.leases.has(write.lease))
         throw new PlatformError('LEASE_LOST', `Cannot write "${write.key}", because its lease has ended`);
       if (write.kind === 'put') this.writes.push({ key: write.key, value: write.value });

@@ -17,7 +17,8 @@ const RETRY = { baseMs: 100, capMs: 2_000, jitter: 0.5 } as const;
  * Keeps `/gateways/NAME` true under this gateway's lease.
  *
  * S1: written only when it differs from what is there, and at most every 50 ms. S2: after a lost lease the routes are fetched anew before anything is claimed, because
- * control may have counted this gateway out and gone on without it.
+ * control may have counted this gateway out and gone on without it. S3: each write compares the revision of the last one, so one that arrives late, after its
+ * answer was given up, cannot overwrite a newer.
  */
 export class StatusWriter {
   readonly #world: World;
@@ -26,6 +27,8 @@ export class StatusWriter {
   readonly #wakeup = new Wakeup();
   #lease: string | undefined;
   #written = '';
+  /** Of our key as we know it; 0: it should not be there. */
+  #revision = 0;
   #renewAt = 0;
 
   constructor(world: World, view: StoreView, options: StatusWriterOptions) {
@@ -55,6 +58,7 @@ export class StatusWriter {
           log.write('warn', 'gateway lease was lost; routes are fetched anew', { cause: messageOf(error) });
           this.#lease = undefined;
           this.#written = '';
+          this.#revision = 0;
           this.#options.onLeaseLost();
         } else log.write('debug', 'gateway status not written', { cause: messageOf(error) });
         await clock.sleep(backoffMs(RETRY, failures++, random.next()), signal).catch(() => undefined);
@@ -81,9 +85,25 @@ export class StatusWriter {
     // S1.
     if (value === this.#written) return;
     const lease = this.#lease;
-    await this.#bounded(signal, (bound) => this.#view.write([{ kind: 'put', key: keyOf.gateway(status.name), value, lease }], { signal: bound }));
-    this.#written = value;
+    if (await this.#put({ key: keyOf.gateway(status.name), value, lease }, signal)) this.#written = value;
+    // What was to be said may have changed meanwhile: the next step says the newest.
+    else this.#wakeup.ring();
     await clock.sleep(betweenWritesMs, signal);
+  }
+
+  /** False if something else is there than thought, and its revision is known now: an earlier life's report, or one of ours whose answer was lost. */
+  async #put(put: { readonly key: string; readonly value: string; readonly lease: string }, signal: AbortSignal): Promise<boolean> {
+    try {
+      // S3.
+      const write = { kind: 'put', ...put, expected: this.#revision } as const;
+      this.#revision = await this.#bounded(signal, (bound) => this.#view.write([write], { signal: bound }));
+      return true;
+    } catch (error) {
+      if (!hasCode(error, 'CONFLICT')) throw error;
+      const { items } = await this.#bounded(signal, (bound) => this.#view.list(put.key, { signal: bound }));
+      this.#revision = items.find(({ key }) => key === put.key)?.modRevision ?? 0;
+      return false;
+    }
   }
 
   /** A call to control that hangs must not outlive the lease it is about. */
