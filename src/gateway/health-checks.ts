@@ -5,7 +5,7 @@ import type { Address, World } from '#world/world';
 import { backendKey } from './dataplane/backend.ts';
 import type { HealthUpdate } from './dataplane/dataplane.ts';
 
-/** Used for a route without a check: a connection that is accepted counts (H7). */
+/** Used where neither backend nor route has a check: a connection that is accepted counts (H7). */
 const CONNECT_CHECK: Check = { probe: { kind: 'tcp' }, intervalMs: 2_000, timeoutMs: 1_000, rise: 2, fall: 3 };
 /** Pace while a backend is changing its state or was never checked. */
 const fastMs = 500;
@@ -51,11 +51,10 @@ export class HealthChecks implements Disposable {
   configure(routes: readonly Route[]): void {
     const wanted = new Set<string>();
     for (const route of routes) {
-      const check = route.check ?? CONNECT_CHECK;
       for (const backend of route.backends) {
         const key = backendKey(backend);
         wanted.add(key);
-        this.#ensure(key, backend, check);
+        this.#ensure(key, backend, backend.check ?? route.check ?? CONNECT_CHECK);
       }
     }
     for (const [key, { controller }] of this.#checkedByKey) {

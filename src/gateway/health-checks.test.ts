@@ -1,0 +1,81 @@
+import { deepEqual } from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseName } from '#base/name';
+import { instanceIdOf } from '#model/instance';
+import type { Backend, Route } from '#model/route';
+import type { Check } from '#model/spec';
+import { Simulation } from '#world/simulated/simulation';
+import { backendKey } from './dataplane/backend.ts';
+import { HealthChecks } from './health-checks.ts';
+
+const APP = parseName('shop', 'an app');
+const WEB = parseName('web', 'a service');
+const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const firstPort = 4_000;
+
+function httpCheck(path: string): Check {
+  return { probe: { kind: 'http', path }, intervalMs: 2_000, timeoutMs: 1_000, rise: 2, fall: 3 };
+}
+
+function backendAt(slot: number, check?: Check): Backend {
+  const base = { id: instanceIdOf(APP, WEB, slot, 1), name: `web.${slot}`, attempt: 1, address: { host: 'node', port: firstPort + slot } } as const;
+  return { ...base, weight: 1, tier: 'primary', state: 'active', ...(check && { check }) };
+}
+
+function routeTo(backends: readonly Backend[], check?: Check): Route {
+  return { app: APP, service: WEB, matches: [{ host: '*', path: '/' }], balance: 'round-robin', backends, ...(check && { check }) };
+}
+
+/** Backends that answer 200 on one path each and 404 on all others. */
+async function setUp(paths: readonly string[]) {
+  const simulation = new Simulation({ seed: 3, drain });
+  const asked = new Set<string>();
+  const node = simulation.host('node').world;
+  for (const [index, path] of paths.entries()) {
+    const serving = node.network.serve({ host: '0.0.0.0', port: firstPort + index + 1 }, async (request) => {
+      asked.add(`${index + 1} ${request.path}`);
+      const body = (async function* () {})();
+      return { status: request.path === path ? 200 : 404, headers: {}, body };
+    });
+    await simulation.complete(serving);
+  }
+  const checks = new HealthChecks(simulation.host('gateway').world, () => undefined);
+  return { simulation, checks, asked };
+}
+
+test("each backend is asked its own check, else the route's", async () => {
+  const { simulation, checks, asked } = await setUp(['/old', '/new']);
+  using _checks = checks;
+  const backends = [backendAt(1), backendAt(2, httpCheck('/new'))];
+  checks.configure([routeTo(backends, httpCheck('/old'))]);
+  await simulation.run({ untilMs: 10_000 });
+  deepEqual(
+    backends.map((backend) => checks.get(backendKey(backend))?.health),
+    ['passing', 'passing'],
+  );
+  deepEqual([...asked].sort(), ['1 /old', '2 /new']);
+});
+
+test('without any check an accepted connection passes, beside a backend that has one', async () => {
+  const { simulation, checks, asked } = await setUp(['/nothing', '/new']);
+  using _checks = checks;
+  const backends = [backendAt(1), backendAt(2, httpCheck('/wrong')), backendAt(3)];
+  checks.configure([routeTo(backends)]);
+  await simulation.run({ untilMs: 10_000 });
+  deepEqual(
+    backends.map((backend) => checks.get(backendKey(backend))?.health),
+    ['passing', 'failing', 'failing'],
+  );
+  deepEqual([...asked], ['2 /wrong']);
+});
+
+test("a backend's check that changes is asked from then on, and its health is kept", async () => {
+  const { simulation, checks, asked } = await setUp(['/old']);
+  using _checks = checks;
+  checks.configure([routeTo([backendAt(1)], httpCheck('/old'))]);
+  await simulation.run({ untilMs: 5_000 });
+  checks.configure([routeTo([backendAt(1, httpCheck('/new'))], httpCheck('/old'))]);
+  deepEqual(checks.get(backendKey(backendAt(1)))?.health, 'passing');
+  await simulation.run({ untilMs: 20_000 });
+  deepEqual([checks.get(backendKey(backendAt(1)))?.health, [...asked].sort()], ['failing', ['1 /new', '1 /old']]);
+});
