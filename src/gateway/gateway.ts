@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { toBytes } from '#base/bytes';
-import { messageOf } from '#base/errors';
+import { messageOf, PlatformError } from '#base/errors';
 import type { Name } from '#base/name';
 import { onAbort } from '#base/signal';
 import type { InstanceId } from '#model/instance';
@@ -8,13 +8,13 @@ import { PREFIX } from '#model/keys';
 import { Mirror } from '#model/mirror';
 import type { BackendReport, GatewayStatus, Route } from '#model/route';
 import type { StoreView } from '#model/store-view';
-import type { Address, NetworkResponse, World } from '#world/world';
+import type { Address, NetworkResponse, ServedRequest, World } from '#world/world';
 import { backendKey } from './dataplane/backend.ts';
 import { HealthChecks } from './health-checks.ts';
 import { InternalListeners } from './internal-listeners.ts';
-import { bindListener } from './listeners.ts';
 import { type LiveBackend, type LiveService, type LiveStatus, SampleWindow } from './live-status.ts';
 import { renderMetrics } from './metrics.ts';
+import { PublicListeners } from './public-listeners.ts';
 import { RouteStore } from './saved-routes.ts';
 import { StatusWriter } from './status-writer.ts';
 import { Workers } from './workers.ts';
@@ -24,18 +24,29 @@ export interface GatewayOptions {
   readonly workers?: number;
   /** JSON lines in `directory/access-N.log`. */
   readonly accessLog?: boolean;
+  /** The same in another folder, which must be there. */
+  readonly accessLogDirectory?: string;
   /** How long requests in flight may go on when the gateway stops. */
   readonly drainMs?: number;
   /** Called once when clients are served, with the ports that were taken. */
   readonly onReady?: (addresses: { readonly address: Address; readonly adminAddress: Address }) => void;
+  /** Called once before it serves, for what is changed while it runs. */
+  readonly onStart?: (controls: GatewayControls) => void;
+  /** What `POST /reload` at the admin address does; its result is the answer, its PlatformError the refusal. */
+  readonly reload?: () => Promise<object>;
+}
+
+export interface GatewayControls {
+  /** Listens for clients on exactly these addresses. LOCKED or INVALID if one cannot be had: then nothing has changed. */
+  listen(addresses: readonly Address[]): readonly Address[];
 }
 
 export interface GatewayConfig {
   readonly world: World;
   readonly view: StoreView;
   readonly name: Name;
-  /** Its own folder; made if missing. */
-  readonly directory: string;
+  /** Its own folder for the last known routes; made if missing. None: it keeps nothing, because its routes are there whenever it starts. */
+  readonly directory?: string;
   readonly address: Address;
   readonly adminAddress: Address;
   readonly options?: GatewayOptions;
@@ -43,7 +54,9 @@ export interface GatewayConfig {
   readonly signal: AbortSignal;
 }
 
-const publicListener = 'public';
+/** Sent with `POST /reload`. */
+export const RELOAD_FIELD = 'haven-reload';
+
 const samplePeriodMs = 1_000;
 const defaultDrainMs = 10_000;
 /** Where there are few cores, instances need them more. */
@@ -68,7 +81,8 @@ class Gateway {
   readonly #workers: Workers;
   readonly #checks: HealthChecks;
   readonly #internal: InternalListeners;
-  readonly #store: RouteStore;
+  readonly #listeners: PublicListeners;
+  readonly #store: RouteStore | undefined;
   readonly #writer: StatusWriter;
   readonly #window: SampleWindow;
   readonly #reports = new Map<string, BackendReport>();
@@ -91,7 +105,8 @@ class Gateway {
     this.#adminAddress = config.adminAddress;
     this.#confirmedAt = world.clock.now();
     this.#window = new SampleWindow(world);
-    this.#store = new RouteStore(world, directory);
+    this.#store = directory === undefined ? undefined : new RouteStore(world, directory);
+    const logs = options.accessLogDirectory ?? (options.accessLog ? directory : undefined);
     this.#checks = new HealthChecks(world, (changed) => {
       this.#workers.setHealth([changed]);
       this.#changed();
@@ -99,10 +114,11 @@ class Gateway {
     this.#workers = new Workers(world, {
       count: options.workers ?? defaultWorkers(),
       health: () => this.#checks.all,
-      accessLogPath: (worker) => (options.accessLog ? `${directory}/access-${worker}.log` : undefined),
+      accessLogPath: (worker) => (logs === undefined ? undefined : `${logs}/access-${worker}.log`),
       onChange: () => this.#changed(),
     });
     this.#internal = new InternalListeners(world, this.#workers);
+    this.#listeners = new PublicListeners(this.#workers);
     this.#writer = new StatusWriter(world, view, {
       status: () => this.#status(),
       routesFresh: async (signal) => await raceAbort(this.#fresh.promise, signal),
@@ -113,10 +129,9 @@ class Gateway {
   async run(): Promise<void> {
     const { signal, options = {}, address, adminAddress } = this.#config;
     const { network, log } = this.#world;
-    const saved = await this.#store.load();
-    const listener = bindListener(address);
-    this.#address = listener.address;
-    await using admin = await network.serve(adminAddress, async ({ method, path }) => await this.#answerAdmin(method, path));
+    const saved = await this.#store?.load();
+    this.#listen([address]);
+    await using admin = await network.serve(adminAddress, async (request) => await this.#answerAdmin(request));
     this.#adminAddress = admin.address;
     if (saved !== undefined) {
       const ageSeconds = Math.round((this.#world.clock.wall() - saved.savedAt) / 1_000);
@@ -124,7 +139,7 @@ class Gateway {
       this.#confirmedAt -= ageSeconds * 1_000;
       this.#apply(saved.revision, saved.routes);
     }
-    this.#workers.addListener(publicListener, listener.handle, undefined);
+    options.onStart?.({ listen: (addresses) => this.#listen(addresses) });
     if (saved === undefined) this.#workers.publish({ revision: 0, routes: [] });
     this.#follow();
     using _following = onAbort(signal, () => this.#mirrorStop.abort());
@@ -133,7 +148,13 @@ class Gateway {
     await Promise.all([writing, sampling]);
     this.#checks[Symbol.dispose]();
     await this.#workers.stop(options.drainMs ?? defaultDrainMs);
-    await this.#store.settled();
+    await this.#store?.settled();
+  }
+
+  #listen(addresses: readonly Address[]): readonly Address[] {
+    const bound = this.#listeners.configure(addresses);
+    this.#address = bound[0] ?? this.#address;
+    return bound;
   }
 
   /** Lists the routes and follows them from there; called again when what is known may be stale. */
@@ -165,7 +186,7 @@ class Gateway {
     this.#signature = signature;
     const routes = items.map(({ value }) => value);
     this.#apply(mirror.revision, routes);
-    this.#store.save({ revision: mirror.revision, savedAt: this.#world.clock.wall(), routes });
+    this.#store?.save({ revision: mirror.revision, savedAt: this.#world.clock.wall(), routes });
   }
 
   #apply(revision: number, routes: readonly Route[]): void {
@@ -234,8 +255,9 @@ class Gateway {
     }
   }
 
-  async #answerAdmin(method: string, path: string): Promise<NetworkResponse> {
+  async #answerAdmin({ method, path, headers }: ServedRequest): Promise<NetworkResponse> {
     const route = path.split('?', 1)[0];
+    if (route === '/reload' && method === 'POST') return await this.#answerReload(headers);
     if (method !== 'GET' && method !== 'HEAD') return page(405, 'text/plain', 'only GET\n');
     switch (route) {
       case '/ready':
@@ -247,6 +269,18 @@ class Gateway {
         return page(200, 'application/json', JSON.stringify(this.#liveStatus()));
       default:
         return page(404, 'text/plain', 'there are /metrics, /status and /ready\n');
+    }
+  }
+
+  async #answerReload(headers: ServedRequest['headers']): Promise<NetworkResponse> {
+    const { reload } = this.#config.options ?? {};
+    // A web page can make its visitor's browser send a POST, but not with a field of our own.
+    if (reload === undefined || headers[RELOAD_FIELD] === undefined) return page(404, 'text/plain', 'nothing to reload\n');
+    try {
+      return page(200, 'application/json', JSON.stringify(await reload()));
+    } catch (error) {
+      const { code, message, details } = error instanceof PlatformError ? error : { code: 'INTERNAL', message: messageOf(error), details: {} };
+      return page(code === 'INTERNAL' ? 500 : 400, 'application/json', JSON.stringify({ error: { code, message, details } }));
     }
   }
 

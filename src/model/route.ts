@@ -14,10 +14,40 @@ export interface Route {
   readonly balance: string;
   /** How long the weight of a backend that came or came back grows; 0 = it gets its whole share at once. Absent: 30 s. */
   readonly slowStartMs?: number;
+  /** What `sticky` makes its cookies with; absent: the name of the service. The same in every gateway, so that each knows the cookies of the others. */
+  readonly stickySecret?: string;
+  /** Requests beyond it are answered 429 at once. Every worker of every gateway counts for itself. */
+  readonly rateLimit?: RateLimit;
+  /** Where this service differs from what all have. */
+  readonly settings?: RouteSettings;
   /** Asked by the gateway of each backend; none = a backend counts as passing. */
   readonly check?: Check;
   /** All that run or drain, in slot order. A backend not listed gets nothing. */
   readonly backends: readonly Backend[];
+}
+
+export interface RateLimit {
+  readonly ratePerSecond: number;
+  /** Requests that may come at once after a pause. */
+  readonly burst: number;
+  /** `client`: an IPv4 address or the /64 of an IPv6 address. */
+  readonly per: 'client' | 'service';
+}
+
+/** Bounds of one service; what is absent is as everywhere. */
+export interface RouteSettings {
+  readonly connectTimeoutMs?: number;
+  /** To the head of the answer. */
+  readonly answerTimeoutMs?: number;
+  /** Between two parts of an answer's body. */
+  readonly idleTimeoutMs?: number;
+  /** Tries of one request in all. */
+  readonly maxTries?: number;
+  readonly maxBodyBytes?: number;
+  /** Requests of one backend at once; more wait (R-29). Every worker counts for itself. */
+  readonly maxInFlight?: number;
+  /** Requests that wait for a backend; more are answered 503 (R-28, R-29). */
+  readonly maxWaiting?: number;
 }
 
 /** An instance as the gateway sees it. */

@@ -109,6 +109,7 @@ function valueAt(value: unknown, path: readonly string[]): unknown {
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;
+  readonly additionalProperties?: JsonSchema | boolean;
   readonly anyOf?: readonly JsonSchema[];
 }
 
@@ -117,7 +118,9 @@ function keysAt(schema: z.ZodType, path: readonly string[]): readonly string[] {
   const root = z.toJSONSchema(schema, { io: 'input' }) as JsonSchema;
   let here: readonly JsonSchema[] = alternatives(root);
   for (const key of path) {
-    here = here.flatMap((one) => [one.properties?.[key], one.items].flatMap((next) => (next === undefined ? [] : alternatives(next))));
+    here = here.flatMap((one) =>
+      [one.properties?.[key], one.items, one.additionalProperties].flatMap((next) => (typeof next === 'object' ? alternatives(next) : [])),
+    );
   }
   return here.flatMap((one) => Object.keys(one.properties ?? {}));
 }

@@ -37,6 +37,8 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
   wasOut = false;
   latency: AnswerLatency | undefined;
   stickyToken = '';
+  /** Binds a client to it; '' where nobody is bound. */
+  stickyLine = '';
   tier: Tier;
   draining: boolean;
   health: BackendFacts['health'] = 'unknown';

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TryFailure } from '#policy/balance/retry';
+import { newAdmitted } from './admission.ts';
 import type { Backend } from './backend.ts';
 import { forwardedFields } from './forwarded-fields.ts';
 import { type Head, REFUSAL_STATUS, type Refusal, SCAN } from './head.ts';
@@ -35,11 +36,11 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   isHead = false;
   isUpgrade = false;
   isVersion10 = false;
+  readonly who: ReturnType<typeof newAdmitted>;
 
   readonly #plane: Plane;
   readonly #internalPort: number | undefined;
   readonly #about: Buffer;
-  readonly #peer: string;
   readonly #body: RequestBody;
   #upstream: UpstreamConnection | undefined;
   #keeps = true;
@@ -68,7 +69,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     this.wire = Wire.accepted(socket, this, plane.readBuffer);
     this.#pauses = new Pauses(this.wire);
     const { peer, fields } = forwardedFields(this.wire);
-    this.#peer = peer;
+    this.who = newAdmitted(peer);
     this.#about = fields;
   }
 
@@ -146,13 +147,13 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
       case PHASE.head:
         // A connection that was opened in advance and never used is closed without a word.
         if (this.#waiting === undefined) this.wire.destroy();
-        else this.#refuseWith(408, 'head-timeout');
+        else this.#refuse('head-timeout');
         break;
       case PHASE.body:
         // While we do not read it, its body cannot be late.
         if (this.#pauses.isPaused && !this.wire.isPending) this.deadlineAt = this.#plane.now() + LIMITS.bodyIdleMs;
         else if (this.wire.isPending || this.#status !== 0) this.cutOff();
-        else this.#abandonUpstream(() => this.#refuseWith(408, 'body-timeout'));
+        else this.#abandonUpstream(() => this.#refuse('body-timeout'));
         break;
       case PHASE.wait:
         if (this.wire.isPending) this.cutOff();
@@ -214,16 +215,17 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     this.service = service;
     const slab = head.end - head.start + HEAD_MARGIN_BYTES > SLAB_BYTES.small ? plane.slabs.takeLarge() : plane.slabs.takeSmall();
     const headLength = service === undefined ? 0 : writeRequestHead(slab, 0, bytes, head, this.#about, plane.nextId());
-    this.#body.begin(slab, headLength, head);
+    this.#body.begin(slab, headLength, head, service?.maxBodyBytes ?? LIMITS.bodyBytes);
     this.phase = this.#body.isComplete ? PHASE.wait : PHASE.body;
     this.deadlineAt = this.#body.isComplete ? Number.POSITIVE_INFINITY : now + LIMITS.bodyIdleMs;
-    if (service === undefined) {
+    if (service !== undefined) service.inFlight++;
+    const refused = service === undefined ? NO_ROUTE : service.admission?.judge(this.who, bytes, head, now);
+    if (service === undefined || refused !== undefined) {
       this.#keepAhead(bytes, head.end, end);
-      if (plane.table.isAmbiguous) this.#refuse('bad-path');
-      else this.answerSelf(NO_ROUTE);
+      if (service === undefined && plane.table.isAmbiguous) this.#refuse('bad-path');
+      else this.answerSelf(refused ?? NO_ROUTE);
       return;
     }
-    service.inFlight++;
     service.budget.countRequest(now);
     if (this.#body.isComplete) {
       if (head.end < end) this.#keepAhead(bytes, head.end, end);
@@ -238,7 +240,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     const ready = upstream !== undefined && this.#wasSent && upstream.client === this ? upstream.wire : undefined;
     const at = this.#body.take(bytes, from, end, ready);
     if (at < 0) {
-      this.#abandonUpstream(() => this.#refuse('bad-chunk'));
+      this.#abandonUpstream(() => this.#refuse(this.#body.isTooLarge ? 'body-too-large' : 'bad-chunk'));
       return false;
     }
     const now = this.#plane.now();
@@ -276,7 +278,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
 
   #dispatch(now: number): void {
     const service = this.service as Service;
-    const backend = service.pickFor(this.#tried, now);
+    const backend = service.pickFor(this.#tried, now, this.who);
     if (backend === undefined) {
       this.#hold(service, now);
       return;
@@ -411,13 +413,9 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   }
 
   #refuse(refusal: Refusal): void {
-    this.#refuseWith(REFUSAL_STATUS[refusal] ?? 400, refusal);
-  }
-
-  #refuseWith(status: number, reason: string): void {
-    this.#plane.countRefusal(reason);
+    this.#plane.countRefusal(refusal);
     this.#keeps = false;
-    this.answerSelf({ status, error: 'http_request_error', details: reason });
+    this.answerSelf({ status: REFUSAL_STATUS[refusal] ?? 400, error: 'http_request_error', details: refusal });
   }
 
   #next(): void {
@@ -450,10 +448,10 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     if (this.#isHeld) service.leaveHeld(this);
     this.#isHeld = false;
     this.service = undefined;
-    service.inFlight--;
+    service.left();
     const durationMs = this.#plane.now() - this.#startedAt;
     service.countAnswer(status, durationMs);
-    this.#plane.accessLog?.add({ client: this.#peer, request: this.#requestLine, status, durationMs, service: service.key, tries: this.#tries });
+    this.#plane.accessLog?.add({ client: this.who.peer, request: this.#requestLine, status, durationMs, service: service.key, tries: this.#tries });
   }
 
   beginTunnel(): void {

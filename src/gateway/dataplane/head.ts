@@ -35,7 +35,9 @@ export type Refusal =
   | 'bad-path'
   | 'bad-chunk'
   | 'bad-status'
-  | 'body-too-large';
+  | 'body-too-large'
+  | 'head-timeout'
+  | 'body-timeout';
 
 /** Status of the answer to a refused request. */
 export const REFUSAL_STATUS: Readonly<Partial<Record<Refusal, number>>> = {
@@ -47,6 +49,8 @@ export const REFUSAL_STATUS: Readonly<Partial<Record<Refusal, number>>> = {
   'unknown-coding': 501,
   connect: 501,
   'body-too-large': 413,
+  'head-timeout': 408,
+  'body-timeout': 408,
 };
 
 /**

@@ -43,3 +43,12 @@ export const LIMITS = {
   holdMs: 10_000,
   heldRetryMs: 250,
 } as const;
+
+/** How long a backend may take; each service may differ. In ms. */
+export interface ServiceTimes {
+  readonly connectMs: number;
+  readonly answerMs: number;
+  readonly idleMs: number;
+}
+
+export const DEFAULT_TIMES: ServiceTimes = { connectMs: LIMITS.connectTimeoutMs, answerMs: LIMITS.answerHeadTimeoutMs, idleMs: LIMITS.answerIdleMs };

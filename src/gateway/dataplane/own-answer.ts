@@ -1,3 +1,4 @@
+import { retryAfterSeconds } from '#policy/balance/rate-limit';
 import type { TryFailure } from '#policy/balance/retry';
 
 const PHRASE: Readonly<Record<number, string>> = {
@@ -6,6 +7,7 @@ const PHRASE: Readonly<Record<number, string>> = {
   408: 'Request Timeout',
   413: 'Content Too Large',
   414: 'URI Too Long',
+  429: 'Too Many Requests',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
   501: 'Not Implemented',
@@ -18,6 +20,7 @@ const PHRASE: Readonly<Record<number, string>> = {
 /** Why the gateway answers itself: the error types of RFC 9209 (Proxy-Status), 2.3. */
 export type ProxyError =
   | 'http_request_error'
+  | 'http_request_denied'
   | 'destination_not_found'
   | 'destination_unavailable'
   | 'connection_refused'
@@ -59,6 +62,13 @@ export const TOO_MANY_WAIT: OwnAnswer = {
   details: 'no backend is usable and too many requests wait',
   retryAfterSeconds: 5,
 };
+export const BODY_TOO_LARGE: OwnAnswer = { status: 413, error: 'http_request_error', details: 'body-too-large' };
+
+/** Over its rate (RFC 6585, 4). */
+export function tooManyRequests(waitMs: number): OwnAnswer {
+  return { status: 429, error: 'http_request_denied', details: 'too many requests', retryAfterSeconds: retryAfterSeconds(waitMs) };
+}
+
 export const NOBODY_IN_TIME: OwnAnswer = { status: 503, error: 'destination_unavailable', details: 'no backend became usable in time', retryAfterSeconds: 5 };
 
 /** What a client is told when its last try failed. */

@@ -31,9 +31,15 @@ export class RequestBody {
   isComplete = true;
   /** The rest of the connection cannot be understood. */
   isBroken = false;
+  #mostBytes: number = LIMITS.bodyBytes;
 
   constructor(plane: Plane) {
     this.#plane = plane;
+  }
+
+  /** Only of a body whose length was not told: one that was told is refused before. */
+  get isTooLarge(): boolean {
+    return this.taken > this.#mostBytes;
   }
 
   get isReplayable(): boolean {
@@ -41,7 +47,8 @@ export class RequestBody {
   }
 
   /** `slab` holds the head as it will be sent, `length` bytes. */
-  begin(slab: Buffer, length: number, head: Head): void {
+  begin(slab: Buffer, length: number, head: Head, mostBytes: number): void {
+    this.#mostBytes = mostBytes;
     this.#slab = slab;
     this.#length = length;
     this.#headLength = length;
@@ -140,7 +147,7 @@ export class RequestBody {
       at = reader.read(bytes, at, end);
       const size = reader.dataEnd - reader.dataAt;
       this.taken += size;
-      if (at < 0 || this.taken > LIMITS.bodyBytes) {
+      if (at < 0 || this.isTooLarge) {
         this.isBroken = true;
         return -1;
       }

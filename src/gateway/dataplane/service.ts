@@ -1,16 +1,20 @@
-import type { Route } from '#model/route';
+import type { RateLimit, Route } from '#model/route';
 import { AnswerLatency } from '#policy/balance/answer-latency';
 import { type Balancer, DEFAULT_BALANCE, makeBalancer } from '#policy/balance/balancers';
 import type { PickRequest } from '#policy/balance/candidate';
+import type { RateLimiter } from '#policy/balance/rate-limit';
 import { decideRetry, type RetryDecision, type TryFacts } from '#policy/balance/retry';
 import { RetryBudget } from '#policy/balance/retry-budget';
 import { rampWeights, SLOW_START } from '#policy/balance/slow-start';
+import { pickBound, setCookieLine } from '#policy/balance/sticky';
 import { chooseTier, type TierChoice } from '#policy/balance/tiers';
+import { type Admission, type Admitted, admissionFor, limiterFor } from './admission.ts';
 import { type Backend, backendKey } from './backend.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { monotonicNow } from './clock.ts';
 import { Histogram } from './histogram.ts';
-import { LIMITS } from './limits.ts';
+import { DEFAULT_TIMES, LIMITS, type ServiceTimes } from './limits.ts';
+import { stickyTokenOf } from './sticky-token.ts';
 
 /** What is asked of a backend under suspicion. */
 const defaultProbePath = '/';
@@ -21,6 +25,10 @@ export class Service {
   backends: readonly Backend[] = [];
   probePath = defaultProbePath;
   internalPort: number | undefined;
+  /** Looks at requests before a backend is picked; most services need none. */
+  admission: Admission | undefined;
+  times: ServiceTimes = DEFAULT_TIMES;
+  maxBodyBytes: number = LIMITS.bodyBytes;
   readonly budget = new RetryBudget();
   readonly durations = new Histogram();
   /** Requests by hundreds of their status. */
@@ -37,6 +45,11 @@ export class Service {
   #balancer: Balancer = makeBalancer(DEFAULT_BALANCE);
   #slowStartMs: number = SLOW_START.rampMs;
   #isConfigured = false;
+  #maxTries: number | undefined;
+  #maxInFlight: number | undefined;
+  #maxWaiting: number = LIMITS.heldRequests;
+  #rateLimit: RateLimit | undefined;
+  #limiter: RateLimiter | undefined;
   readonly #luck: () => number;
   readonly #request: PickRequest = { now: 0, luck: 0, keyHash: 0 };
   #choice: TierChoice<Backend> = { from: 'none', backends: [] };
@@ -73,7 +86,35 @@ export class Service {
       if (isNew || isOtherPolicy) backend.latency = balancer.latency && new AnswerLatency(balancer.latency, now);
     }
     this.#isConfigured = true;
+    this.#configureLimits(route);
+    this.#configureSticky(route);
+    this.admission = admissionFor(this.#balancer, route, this.#limiter);
     this.refresh();
+  }
+
+  #configureLimits({ settings = {}, rateLimit }: Route): void {
+    const { connectTimeoutMs, answerTimeoutMs, idleTimeoutMs } = settings;
+    this.times = {
+      connectMs: connectTimeoutMs ?? DEFAULT_TIMES.connectMs,
+      answerMs: answerTimeoutMs ?? DEFAULT_TIMES.answerMs,
+      idleMs: idleTimeoutMs ?? DEFAULT_TIMES.idleMs,
+    };
+    this.maxBodyBytes = settings.maxBodyBytes ?? LIMITS.bodyBytes;
+    this.#maxTries = settings.maxTries;
+    this.#maxInFlight = settings.maxInFlight;
+    this.#maxWaiting = settings.maxWaiting ?? LIMITS.heldRequests;
+    // An unchanged limit keeps what it has counted.
+    if (JSON.stringify(rateLimit) !== JSON.stringify(this.#rateLimit)) this.#limiter = rateLimit && limiterFor(rateLimit);
+    this.#rateLimit = rateLimit;
+  }
+
+  #configureSticky(route: Route): void {
+    const { sticky } = this.#balancer;
+    const secret = route.stickySecret ?? this.key;
+    for (const backend of this.backends) {
+      backend.stickyToken = sticky === undefined ? '' : stickyTokenOf(secret, backend.id);
+      backend.stickyLine = sticky === undefined ? '' : setCookieLine({ name: sticky.cookie, token: backend.stickyToken, ttlMs: sticky.ttlMs, secure: false });
+    }
   }
 
   /** The route is gone: what is in flight goes on, what is held fails. */
@@ -113,7 +154,7 @@ export class Service {
   }
 
   /** The backend for a try; `tried` have failed this request already. `undefined`: nobody is left. */
-  pickFor(tried: readonly Backend[] | undefined, now: number): Backend | undefined {
+  pickFor(tried: readonly Backend[] | undefined, now: number, who: Admitted): Backend | undefined {
     if (this.#ejected > 0) {
       const probed = this.backends.find((backend) => backend.isHalfOpen(now) && !tried?.includes(backend));
       if (probed !== undefined) {
@@ -122,14 +163,36 @@ export class Service {
       }
     }
     const request = this.#request;
-    if (this.#balancer.latency !== undefined) {
-      request.now = now;
-      request.luck = this.#luck();
-    }
-    const picked = this.#balancer.pick(this.#choice.backends, tried, request);
+    request.now = now;
+    request.luck = this.#luck();
+    request.keyHash = who.keyHash;
+    if (this.#maxInFlight !== undefined) return this.#pickWithRoom(tried, who);
+    const picked = this.#pick(tried, who);
     if (picked !== undefined || tried === undefined) return picked;
     // Nobody usable is left untried: rather one that looked bad than the same again.
     return this.backends.find((backend) => !backend.draining && backend.suspicion === 'none' && !tried.includes(backend));
+  }
+
+  #pick(excluded: readonly Backend[] | undefined, who: Admitted): Backend | undefined {
+    const { backends } = this.#choice;
+    const bound = who.stickyToken === '' ? undefined : pickBound(backends, excluded, who.stickyToken);
+    return bound ?? this.#balancer.pick(backends, excluded, this.#request);
+  }
+
+  /** R-29: a backend that has all it may have is passed over; if all have, the request waits. */
+  #pickWithRoom(tried: readonly Backend[] | undefined, who: Admitted): Backend | undefined {
+    const picked = this.#pick(tried, who);
+    if (picked === undefined || this.#hasRoom(picked)) return picked;
+    return this.#pick(
+      this.#choice.backends.filter((backend) => !this.#hasRoom(backend) || tried?.includes(backend)),
+      who,
+    );
+  }
+
+  /** A young backend has room for its share only (R-24), but always for one. */
+  #hasRoom({ inFlight, weight, fullWeight }: Backend): boolean {
+    const share = weight < fullWeight ? weight / fullWeight : 1;
+    return inFlight < Math.max(1, (this.#maxInFlight ?? Number.POSITIVE_INFINITY) * share);
   }
 
   /** Counts a gateway failure of a backend and ejects it if that is the rule. */
@@ -147,7 +210,7 @@ export class Service {
 
   /** R-08 to R-10: whether a failed try may be repeated. Takes from the budget only for one that may. */
   decideRetry(facts: Omit<TryFacts, 'budgetLeft'>, now: number): RetryDecision {
-    const decision = decideRetry({ ...facts, budgetLeft: true });
+    const decision = decideRetry({ ...facts, budgetLeft: true, ...(this.#maxTries === undefined ? {} : { maxTries: this.#maxTries }) });
     if (!decision.retry || this.budget.take(now)) return decision;
     this.budgetExhausted++;
     return { retry: false, because: 'budget' };
@@ -159,9 +222,12 @@ export class Service {
 
   /** Lets a request wait until somebody is usable (R-28). False if too many wait. */
   hold(client: ClientConnection): boolean {
-    if (this.#held.length >= LIMITS.heldRequests) return false;
+    if (this.#held.length >= this.#maxWaiting) return false;
     this.heldTotal++;
-    this.#held.push(client);
+    // Who was let go and found no room has its old place.
+    let at = this.#held.length;
+    while (at > 0 && (this.#held[at - 1] as ClientConnection).heldUntil > client.heldUntil) at--;
+    this.#held.splice(at, 0, client);
     return true;
   }
 
@@ -170,7 +236,18 @@ export class Service {
     if (index >= 0) this.#held.splice(index, 1);
   }
 
+  /** A request has ended. */
+  left(): void {
+    this.inFlight--;
+    if (this.#held.length > 0 && this.#maxInFlight !== undefined) this.releaseHeld();
+  }
+
   releaseHeld(): void {
+    if (this.#maxInFlight !== undefined) {
+      for (let left = this.#held.length; left > 0 && this.#choice.backends.some((backend) => this.#hasRoom(backend)); left--)
+        this.#held.shift()?.dispatchHeld();
+      return;
+    }
     for (const client of this.#held.splice(0)) client.dispatchHeld();
   }
 

@@ -6,7 +6,7 @@ import { BODY, type BodyKind, type Head, SCAN } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { type AnswerFraming, put, writeAnswerHead, writeChunkSize } from './head-writer.ts';
 import type { Linked } from './intrusive-list.ts';
-import { LIMITS } from './limits.ts';
+import { DEFAULT_TIMES, LIMITS, type ServiceTimes } from './limits.ts';
 import { PHASE } from './phase.ts';
 import type { Plane } from './plane.ts';
 import { scanAnswer } from './scan-answer.ts';
@@ -46,6 +46,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   #isEventStream = false;
   #waiting: HeadBuffer | undefined;
   #isPaused = false;
+  #times: ServiceTimes = DEFAULT_TIMES;
 
   constructor(plane: Plane, backend: Backend, now: number) {
     this.#plane = plane;
@@ -66,14 +67,15 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   /** Takes a request for its next try. */
   carry(client: ClientConnection, now: number): void {
     this.client = client;
+    this.#times = client.service?.times ?? DEFAULT_TIMES;
     this.sentAt = now;
     this.backend.busy.add(this);
     this.#informational = 0;
     if (this.#state === STATE.idle) {
       this.isReused = true;
       this.#state = STATE.head;
-      this.deadlineAt = now + LIMITS.answerHeadTimeoutMs;
-    } else this.deadlineAt = now + LIMITS.connectTimeoutMs;
+      this.deadlineAt = now + this.#times.answerMs;
+    } else this.deadlineAt = now + this.#times.connectMs;
   }
 
   onConnected(): void {
@@ -90,7 +92,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     }
     this.#state = STATE.head;
     this.sentAt = now;
-    this.deadlineAt = now + LIMITS.answerHeadTimeoutMs;
+    this.deadlineAt = now + this.#times.answerMs;
     client.sendRequest();
   }
 
@@ -101,7 +103,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
         this.#readHead(bytes, count);
         break;
       case STATE.body: {
-        this.deadlineAt = this.#isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + LIMITS.answerIdleMs;
+        this.deadlineAt = this.#isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#times.idleMs;
         this.#passBody(bytes, 0, count, 0);
         break;
       }
@@ -138,13 +140,13 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   bodyPassed(now: number): void {
     if (this.#state !== STATE.head) return;
     this.sentAt = now;
-    this.deadlineAt = now + LIMITS.answerHeadTimeoutMs;
+    this.deadlineAt = now + this.#times.answerMs;
   }
 
   /** The client takes bytes again. */
   resumeReading(): void {
     if (!this.#isPaused) return;
-    if (this.#state === STATE.body && !this.#isEventStream) this.deadlineAt = this.#plane.now() + LIMITS.answerIdleMs;
+    if (this.#state === STATE.body && !this.#isEventStream) this.deadlineAt = this.#plane.now() + this.#times.idleMs;
     this.#isPaused = false;
     this.wire.resume();
   }
@@ -177,7 +179,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     if (this.#state === STATE.connecting) this.failTry('refused');
     else if (this.#state === STATE.head) this.failTry('timeout');
     // While we do not read it, it cannot be late; the client's own time runs.
-    else if (this.#isPaused) this.deadlineAt = this.#plane.now() + LIMITS.answerIdleMs;
+    else if (this.#isPaused) this.deadlineAt = this.#plane.now() + this.#times.idleMs;
     else this.#truncated();
   }
 
@@ -272,11 +274,13 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     this.#isEventStream = head.isEventStream;
     this.#keeps = !head.closes && (!head.isVersion10 || head.keepsAlive) && head.body !== BODY.untilClose && !client.isUpgrade;
     this.#keepAliveMs = keptFor(head.keepAliveSeconds);
-    this.deadlineAt = this.#isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + LIMITS.answerIdleMs;
+    this.deadlineAt = this.#isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#times.idleMs;
     const isStreamed = head.body === BODY.chunked || head.body === BODY.untilClose;
     this.#rechunks = isStreamed && !client.isVersion10;
     if (isStreamed && !this.#rechunks) client.closesAfter();
-    const length = writeAnswerHead(this.#plane.scratch, 0, source, head, framingOf(head, this.#rechunks), client.closes);
+    let length = writeAnswerHead(this.#plane.scratch, 0, source, head, framingOf(head, this.#rechunks), client.closes);
+    if (this.backend.stickyLine !== '' && client.who.stickyToken !== this.backend.stickyToken)
+      length = appendLine(this.#plane.scratch, length, this.backend.stickyLine);
     if (head.body === BODY.chunked) {
       this.#chunked ??= new ChunkedReader();
       this.#chunked.begin();
@@ -428,6 +432,12 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     this.abandon();
     client?.cutOff();
   }
+}
+
+/** Adds a line with its end to a head that was written; returns the new end. */
+function appendLine(out: Buffer, end: number, line: string): number {
+  const at = end - 2;
+  return at + out.write(`${line}\r\n`, at, 'latin1');
 }
 
 function framingOf(head: Head, rechunks: boolean): AnswerFraming {

@@ -21,6 +21,8 @@ export interface TryFacts {
   /** Tries made, this one included. */
   readonly tries: number;
   readonly budgetLeft: boolean;
+  /** Where it differs from `MAX_TRIES`. */
+  readonly maxTries?: number;
 }
 
 /** Tries of one request in all (R-09). */
@@ -39,7 +41,7 @@ export function decideRetry(facts: TryFacts): RetryDecision {
   const nothingProcessed = facts.failure === 'refused' || !facts.requestSent;
   if (!nothingProcessed && !facts.idempotent) return no('not-safe');
   if (!facts.replayable) return no('not-kept');
-  if (facts.tries >= MAX_TRIES) return no('tries');
+  if (facts.tries >= (facts.maxTries ?? MAX_TRIES)) return no('tries');
   if (!facts.budgetLeft) return no('budget');
   return { retry: true };
 }

@@ -1,0 +1,16 @@
+import type { RunCommand } from '../command.ts';
+import { EXIT } from '../exit-codes.ts';
+import { loadGatewayFile } from '../gateway/gateway-file.ts';
+import { plural } from '../output.ts';
+
+export const run: RunCommand = async ({ output }, { args: [path = ''] }) => {
+  const config = await loadGatewayFile(path, { secret: '' });
+  const backends = config.routes.reduce((sum, route) => sum + route.backends.length, 0);
+  const matches = config.routes.reduce((sum, route) => sum + route.matches.length, 0);
+  if (output.json) output.record({ valid: true, listeners: config.listeners.length, routes: matches, services: config.routes.length, backends });
+  else
+    output.data(
+      `${path} is valid: ${plural(config.listeners.length, 'listener')}, ${plural(matches, 'route')}, ${plural(config.routes.length, 'service')}, ${plural(backends, 'backend')}`,
+    );
+  return EXIT.ok;
+};

@@ -1,0 +1,40 @@
+import { randomBytes } from 'node:crypto';
+import { formatAddress } from '#gateway/standalone/config-values';
+import { runStandalone } from '#gateway/standalone/standalone-gateway';
+import { nodeWorld } from '#world/node/node-world';
+import type { RunCommand } from '../command.ts';
+import { EXIT } from '../exit-codes.ts';
+import { loadGatewayFile, withFlags } from '../gateway/gateway-file.ts';
+
+const SECRET_BYTES = 32;
+
+export const run: RunCommand = async ({ output, signal }, { args: [path = ''], options }) => {
+  // Without a secret in the file, sticky cookies last as long as this process.
+  const secret = randomBytes(SECRET_BYTES).toString('hex');
+  const load = async () => withFlags(await loadGatewayFile(path, { secret }), options);
+  let reload = async (): Promise<unknown> => undefined;
+  const onHangUp = () => {
+    // What was wrong is in the log.
+    reload().catch(() => undefined);
+  };
+  process.on('SIGHUP', onHangUp);
+  try {
+    await runStandalone({
+      world: nodeWorld({ logLevel: 'info', logName: 'gateway' }),
+      load,
+      onReady: ({ listeners, admin }, reloadNow) => {
+        reload = reloadNow;
+        const addresses = listeners.map(formatAddress);
+        if (output.json) output.record({ listeners: addresses, admin: formatAddress(admin), pid: process.pid });
+        else
+          output.progress(
+            `Serving on ${addresses.join(', ')}; metrics and live state on ${formatAddress(admin)}. Reload with "haven gateway reload" or SIGHUP, stop with Ctrl-C`,
+          );
+      },
+      signal,
+    });
+  } finally {
+    process.off('SIGHUP', onHangUp);
+  }
+  return EXIT.ok;
+};

@@ -1,0 +1,54 @@
+import { messageOf, PlatformError } from '#base/errors';
+import { RELOAD_FIELD } from '#gateway/gateway';
+import type { LiveStatus } from '#gateway/live-status';
+import { formatAddress } from '#gateway/standalone/config-values';
+import type { Reloaded } from '#gateway/standalone/standalone-gateway';
+import type { Address } from '#world/world';
+
+const STATUS_WITHIN_MS = 5_000;
+const RELOAD_WITHIN_MS = 30_000;
+
+/** What a running gateway says of itself. UNAVAILABLE if none answers there. */
+export async function readLiveStatus(admin: Address, signal: AbortSignal): Promise<LiveStatus> {
+  const response = await ask(admin, { path: '/status', signal: AbortSignal.any([signal, AbortSignal.timeout(STATUS_WITHIN_MS)]) });
+  if (!response.ok) throw new PlatformError('UNAVAILABLE', `Cannot read the gateway at ${formatAddress(admin)}, because it answered ${response.status}`);
+  return (await response.json()) as LiveStatus;
+}
+
+/** Makes a running gateway read its file anew; resolves when all its workers have what it says. INVALID carries the file's mistakes; then nothing has changed. */
+export async function reloadGateway(admin: Address, signal: AbortSignal): Promise<Reloaded> {
+  const response = await ask(admin, {
+    path: '/reload',
+    method: 'POST',
+    headers: { [RELOAD_FIELD]: '1' },
+    signal: AbortSignal.any([signal, AbortSignal.timeout(RELOAD_WITHIN_MS)]),
+  });
+  if (response.status === 404)
+    throw new PlatformError('UNSUPPORTED', `Cannot reload the gateway at ${formatAddress(admin)}, because its routes do not come from a file`);
+  const answer = (await response.json()) as
+    | Reloaded
+    | { readonly error: { readonly code: string; readonly message: string; readonly details: Record<string, unknown> } };
+  if ('error' in answer)
+    throw new PlatformError(
+      answer.error.code === 'LOCKED' ? 'LOCKED' : answer.error.code === 'INTERNAL' ? 'INTERNAL' : 'INVALID',
+      answer.error.message,
+      answer.error.details,
+    );
+  return answer;
+}
+
+async function ask(
+  admin: Address,
+  request: { readonly path: string; readonly method?: string; readonly headers?: Record<string, string>; readonly signal: AbortSignal },
+): Promise<Response> {
+  const { path, ...init } = request;
+  try {
+    return await fetch(`http://${formatAddress(admin)}${path}`, init);
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);
+    throw new PlatformError(
+      'UNAVAILABLE',
+      `Cannot reach a gateway at ${formatAddress(admin)}, because ${cause}. Next: start one with "haven gateway run", or give its address with --admin`,
+    );
+  }
+}

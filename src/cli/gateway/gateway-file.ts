@@ -1,0 +1,37 @@
+import { PlatformError } from '#base/errors';
+import { isLoopback, parseAddress } from '#gateway/standalone/config-values';
+import { DEFAULT_ADMIN, resolveGatewayConfig, type StandaloneConfig } from '#gateway/standalone/resolve-config';
+import type { Address } from '#world/world';
+import type { CommandOptions } from '../command.ts';
+import { invalidConfig } from '../config/issues.ts';
+import { loadConfig } from '../config/load-config.ts';
+import { textOption, wholeOption } from '../options.ts';
+
+const MAX_WORKERS = 64;
+
+/** Reads and checks a gateway's file (YAML, JSON, or code with a default export). INVALID names every mistake with its line. */
+export async function loadGatewayFile(path: string, options: { readonly secret: string }): Promise<StandaloneConfig> {
+  const loaded = await loadConfig(path);
+  const resolved = resolveGatewayConfig(loaded.value, options);
+  if (!resolved.ok) throw invalidConfig(loaded, resolved.issues);
+  return resolved.config;
+}
+
+/** The config with `--workers` and `--admin` in the place of what the file says. */
+export function withFlags(config: StandaloneConfig, options: CommandOptions): StandaloneConfig {
+  const workers = wholeOption(options, 'workers', 1);
+  if (workers !== undefined && workers > MAX_WORKERS)
+    throw new PlatformError('INVALID', `Cannot use "${workers}" for --workers, because it is more than ${MAX_WORKERS}`);
+  return { ...config, ...(workers === undefined ? {} : { workers }), ...(textOption(options, 'admin') === undefined ? {} : { admin: adminOf(options) }) };
+}
+
+/** The admin address of `--admin`, or the usual one. INVALID if it is no loopback address. */
+export function adminOf(options: CommandOptions): Address {
+  const text = textOption(options, 'admin');
+  if (text === undefined) return DEFAULT_ADMIN;
+  const address = parseAddress(text);
+  if (typeof address === 'string') throw new PlatformError('INVALID', `Cannot use "${text}" for --admin: it ${address}`);
+  if (!isLoopback(text))
+    throw new PlatformError('INVALID', `Cannot use "${text}" for --admin, because it must be a loopback address: who reaches it can read and reload`);
+  return address;
+}

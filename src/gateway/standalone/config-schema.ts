@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { parseSizeBytes } from '#base/bytes';
+import { parseDurationMs } from '#base/duration';
+import { isName } from '#base/name';
+import { balanceIssue } from '#policy/balance/balancers';
+import { isLoopback, parseAddress, parseRate } from './config-values.ts';
+
+const MAX_BACKENDS = 1_000;
+const MAX_ROUTES = 10_000;
+const MAX_LISTENERS = 64;
+const MAX_WORKERS = 64;
+
+const HOST = /^(?:\*|(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*)$/;
+/** Unreserved characters and those that a path may carry as they are (RFC 3986, section 3.3), without percent-encoding. */
+const PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/;
+
+const AN_ADDRESS = 'must be an address with a port, such as "127.0.0.1:3000" or "[::1]:3000"';
+const address = z.string(AN_ADDRESS).superRefine((text, context) => {
+  const parsed = parseAddress(text);
+  if (typeof parsed === 'string') context.addIssue(parsed);
+});
+
+const duration = z.string('must be a duration with a unit, such as "10s"').superRefine((text, context) => {
+  if (attempt(() => parseDurationMs(text)) === undefined) context.addIssue('must be a duration with a unit (ms, s, m, h, d), such as "10s"');
+});
+const positiveDuration = duration.refine((text) => attempt(() => parseDurationMs(text)) !== 0, 'must be longer than 0');
+
+const size = z.string('must be a size with a unit, such as "10Mi"').superRefine((text, context) => {
+  if (attempt(() => parseSizeBytes(text)) === undefined) context.addIssue('must be a size with a unit (B, Ki, Mi, Gi, Ti, k, M, G, T), such as "10Mi"');
+});
+
+const path = z
+  .string()
+  .refine((text) => PATH.test(text) && !text.split('/').some((part) => part === '.' || part === '..'), 'must be a path such as "/api", without "." or ".."');
+
+const host = z.string().refine((text) => HOST.test(text.toLowerCase()), 'must be a host name such as "shop.example.com", or "*" for any');
+
+const serviceName = z.string().refine(isName, 'must be 1 to 40 of a-z, 0-9 and "-", and neither begin nor end with "-"');
+
+const listener = z.strictObject({
+  address,
+  tls: z.never('is not available yet in this version: listeners are plain HTTP').optional(),
+  tcp: z.never('is not available yet in this version: listeners are plain HTTP').optional(),
+});
+
+const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address }, or a list of them';
+const listeners = z.union(
+  [
+    address,
+    listener,
+    z
+      .array(z.union([address, listener], A_LISTENER))
+      .min(1, 'must have at least one listener')
+      .max(MAX_LISTENERS, `must have at most ${MAX_LISTENERS} listeners`),
+  ],
+  A_LISTENER,
+);
+
+/** Who reaches it can read and reload. */
+const admin = address.refine((text) => isLoopback(text), 'must be a loopback address: who reaches it can read and reload');
+
+const route = z.strictObject({ host: host.optional(), path: path.optional(), service: serviceName });
+
+const backend = z.union(
+  [
+    address,
+    z.strictObject({
+      address,
+      weight: z.number().min(0, 'must be at least 0').max(1_000, 'must be at most 1000').optional(),
+      tier: z.enum(['primary', 'backup']).optional(),
+      drain: z.boolean().optional(),
+    }),
+  ],
+  'must be an address such as "127.0.0.1:3000", or { address, weight, tier, drain }',
+);
+
+const checkTimes = {
+  interval: positiveDuration.optional(),
+  timeout: positiveDuration.optional(),
+  rise: whole({ from: 1, to: 100 }).optional(),
+  fall: whole({ from: 1, to: 100 }).optional(),
+};
+const check = z.union(
+  [
+    path,
+    z
+      .strictObject({ http: path.optional(), tcp: z.literal(true).optional(), ...checkTimes })
+      .refine((given) => (given.http === undefined) !== (given.tcp === undefined), 'must have "http" or "tcp", and not both'),
+  ],
+  'must be a path such as "/healthz", or { http or tcp, interval, timeout, rise, fall }',
+);
+
+const balance = z.string().superRefine((text, context) => {
+  const why = balanceIssue(text);
+  if (why !== undefined) context.addIssue(`cannot be used: ${why}`);
+});
+
+const rate = z.string('must be a rate such as "100/s"').refine((text) => parseRate(text) !== undefined, 'must be a rate such as "100/s" or "30/m"');
+
+/** One service: the backends behind it and how they get requests. */
+export const serviceSchema = z.strictObject({
+  backends: z.array(backend).min(1, 'must have at least one backend').max(MAX_BACKENDS, `must have at most ${MAX_BACKENDS} backends`),
+  balance: balance.optional(),
+  check: check.optional(),
+  slowStart: duration.optional(),
+  retries: whole({ from: 0, to: 10 }).optional(),
+  rateLimit: z.strictObject({ rate, burst: whole({ from: 1, to: 1_000_000 }).optional(), per: z.enum(['client', 'service']).optional() }).optional(),
+  timeouts: z.strictObject({ connect: positiveDuration.optional(), answer: positiveDuration.optional(), idle: positiveDuration.optional() }).optional(),
+  limits: z
+    .strictObject({ body: size.optional(), inFlight: whole({ from: 1, to: 1_000_000 }).optional(), waiting: whole({ from: 0, to: 100_000 }).optional() })
+    .optional(),
+});
+
+/** The file of a gateway of its own, as people write it. */
+export const gatewaySchema = z.strictObject({
+  name: serviceName.optional(),
+  listen: listeners,
+  admin: admin.optional(),
+  workers: whole({ from: 1, to: MAX_WORKERS }).optional(),
+  accessLog: z.string().min(1, 'must be a folder').optional(),
+  drain: duration.optional(),
+  stickySecret: z.string().min(16, 'must have at least 16 characters').max(256, 'must have at most 256 characters').optional(),
+  routes: z.array(route).min(1, 'must have at least one route').max(MAX_ROUTES, `must have at most ${MAX_ROUTES} routes`),
+  services: z.record(serviceName, serviceSchema),
+});
+
+/** A gateway's file, checked. */
+export type GatewayInput = z.output<typeof gatewaySchema>;
+export type ServiceInput = z.output<typeof serviceSchema>;
+
+function whole(bounds: { readonly from: number; readonly to: number }) {
+  const what = `must be a whole number from ${bounds.from} to ${bounds.to}`;
+  return z.int(what).min(bounds.from, what).max(bounds.to, what);
+}
+
+function attempt<Value>(parse: () => Value): Value | undefined {
+  try {
+    return parse();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,34 @@
+import { isIP } from 'node:net';
+import type { Address } from '#world/world';
+
+/** The address in `127.0.0.1:3000`, `[::1]:3000` or `localhost:3000`, or why it is none, to go on after its path. */
+export function parseAddress(text: string): Address | string {
+  const match = /^(?:\[(?<six>[^\]]*)\]|(?<plain>[^:[\]]*)):(?<port>\d{1,5})$/.exec(text);
+  const host = match?.groups?.['six'] ?? match?.groups?.['plain'];
+  const port = Number(match?.groups?.['port']);
+  if (host === undefined || host === '' || port > 65_535) return 'must be an address with a port, such as "127.0.0.1:3000" or "[::1]:3000"';
+  if (host === 'localhost') return { host: '127.0.0.1', port };
+  if (isIP(host) === 0) return `must be an IP address: names such as "${host.slice(0, 60)}" are not looked up yet`;
+  return { host, port };
+}
+
+/** `127.0.0.1:3000` or `[::1]:3000`. */
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+const SECONDS = { s: 1, m: 60, h: 3_600 } as const;
+
+/** Requests per second in `100/s`, `30/m`, `0.5/s`; `undefined` if it is none. */
+export function parseRate(text: string): number | undefined {
+  const match = /^(\d{1,9}(?:\.\d{1,3})?)\/([smh])$/.exec(text);
+  if (!match) return undefined;
+  const perSecond = Number(match[1]) / SECONDS[match[2] as keyof typeof SECONDS];
+  return perSecond > 0 ? perSecond : undefined;
+}
+
+/** False for what is an address of another kind; what is none at all is for others to say. */
+export function isLoopback(text: string): boolean {
+  const address = parseAddress(text);
+  return typeof address === 'string' || /^(?:127\.|::1$)/.test(address.host);
+}

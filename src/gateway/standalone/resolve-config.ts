@@ -1,0 +1,197 @@
+import { parseSizeBytes } from '#base/bytes';
+import { parseDurationMs } from '#base/duration';
+import { type Name, parseName } from '#base/name';
+import type { InstanceId } from '#model/instance';
+import { nearest } from '#model/nearest';
+import type { Backend, Route } from '#model/route';
+import type { Check, RouteMatch } from '#model/spec';
+import { issuesOf, type SpecIssue } from '#model/spec-issues';
+import { DEFAULT_BALANCE, makeBalancer } from '#policy/balance/balancers';
+import type { Address } from '#world/world';
+import { type GatewayInput, gatewaySchema, type ServiceInput } from './config-schema.ts';
+import { formatAddress, parseAddress, parseRate } from './config-values.ts';
+
+/** All a gateway of its own needs to run, with every default filled in. */
+export interface StandaloneConfig {
+  readonly name: Name;
+  readonly listeners: readonly Address[];
+  readonly admin: Address;
+  /** Absent: by the cores of the machine. */
+  readonly workers?: number;
+  /** A folder for access logs; absent: none are written. */
+  readonly accessLog?: string;
+  readonly drainMs: number;
+  readonly routes: readonly Route[];
+}
+
+export type ResolvedConfig = { readonly ok: true; readonly config: StandaloneConfig } | { readonly ok: false; readonly issues: readonly SpecIssue[] };
+
+export const DEFAULT_ADMIN: Address = { host: '127.0.0.1', port: 7_781 };
+
+const DEFAULT_NAME = 'gateway';
+const DEFAULT_CHECK = { intervalMs: 2_000, timeoutMs: 1_000, rise: 2, fall: 3 } as const;
+const DEFAULT_DRAIN_MS = 30_000;
+
+/**
+ * Checks a gateway's file as a whole and fills in the defaults; every mistake is found, not the first. `secret` is what sticky cookies are made with where the
+ * file names none.
+ */
+export function resolveGatewayConfig(value: unknown, options: { readonly secret: string }): ResolvedConfig {
+  const parsed = gatewaySchema.safeParse(value);
+  if (!parsed.success) return { ok: false, issues: [...issuesOf(gatewaySchema, { value, error: parsed.error, at: [] }), ...routeIssues(value)] };
+  const input = parsed.data;
+  const issues = [...routeIssues(input), ...backendIssues(input), ...addressIssues(input)];
+  if (issues.length > 0) return { ok: false, issues };
+  const name = parseName(input.name ?? DEFAULT_NAME, 'a gateway');
+  const matches = new Map<string, RouteMatch[]>();
+  for (const { host = '*', path = '/', service } of input.routes) matches.set(service, [...(matches.get(service) ?? []), { host, path }]);
+  const secret = input.stickySecret ?? options.secret;
+  const config: StandaloneConfig = {
+    name,
+    listeners: listenersOf(input),
+    admin: input.admin === undefined ? DEFAULT_ADMIN : addressOf(input.admin),
+    ...(input.workers === undefined ? {} : { workers: input.workers }),
+    ...(input.accessLog === undefined ? {} : { accessLog: input.accessLog }),
+    drainMs: input.drain === undefined ? DEFAULT_DRAIN_MS : parseDurationMs(input.drain),
+    routes: Object.entries(input.services).map(([key, service]) => routeOf({ app: name, key, service, matches: matches.get(key) ?? [], secret })),
+  };
+  return { ok: true, config };
+}
+
+function routeOf(parts: {
+  readonly app: Name;
+  readonly key: string;
+  readonly service: ServiceInput;
+  readonly matches: readonly RouteMatch[];
+  readonly secret: string;
+}): Route {
+  const { app, key, service, matches, secret } = parts;
+  const { balance = DEFAULT_BALANCE, check, slowStart, rateLimit, retries, timeouts = {}, limits = {} } = service;
+  const balancer = makeBalancer(balance);
+  const ratePerSecond = rateLimit === undefined ? undefined : parseRate(rateLimit.rate);
+  const settings = {
+    connectTimeoutMs: optionalMs(timeouts.connect),
+    answerTimeoutMs: optionalMs(timeouts.answer),
+    idleTimeoutMs: optionalMs(timeouts.idle),
+    maxTries: retries === undefined ? undefined : retries + 1,
+    maxBodyBytes: limits.body === undefined ? undefined : parseSizeBytes(limits.body),
+    maxInFlight: limits.inFlight,
+    maxWaiting: limits.waiting,
+  };
+  return {
+    app,
+    service: parseName(key, 'a service'),
+    matches,
+    balance: balancer.text,
+    ...(balancer.sticky === undefined ? {} : { stickySecret: secret }),
+    ...(slowStart === undefined ? {} : { slowStartMs: parseDurationMs(slowStart) }),
+    ...(check === undefined ? {} : { check: checkOf(check) }),
+    ...(rateLimit === undefined || ratePerSecond === undefined
+      ? {}
+      : { rateLimit: { ratePerSecond, burst: rateLimit.burst ?? Math.max(1, Math.ceil(ratePerSecond)), per: rateLimit.per ?? 'client' } }),
+    ...(Object.values(settings).every((setting) => setting === undefined)
+      ? {}
+      : { settings: Object.fromEntries(Object.entries(settings).filter(([, setting]) => setting !== undefined)) }),
+    backends: service.backends.map((given) => backendOf(key, typeof given === 'string' ? { address: given } : given)),
+  };
+}
+
+/** A backend is known by its address: what moves in the list stays what it is. */
+function backendOf(service: string, given: Exclude<ServiceInput['backends'][number], string>): Backend {
+  const address = addressOf(given.address);
+  return {
+    id: `${service}/${formatAddress(address)}` as InstanceId,
+    name: formatAddress(address),
+    attempt: 1,
+    address,
+    weight: given.weight ?? 1,
+    tier: given.tier ?? 'primary',
+    state: given.drain ? 'draining' : 'active',
+  };
+}
+
+function checkOf(given: NonNullable<ServiceInput['check']>): Check {
+  if (typeof given === 'string') return { probe: { kind: 'http', path: given }, ...DEFAULT_CHECK };
+  const intervalMs = optionalMs(given.interval) ?? DEFAULT_CHECK.intervalMs;
+  return {
+    probe: given.http === undefined ? { kind: 'tcp' } : { kind: 'http', path: given.http },
+    intervalMs,
+    timeoutMs: optionalMs(given.timeout) ?? Math.min(DEFAULT_CHECK.timeoutMs, intervalMs),
+    rise: given.rise ?? DEFAULT_CHECK.rise,
+    fall: given.fall ?? DEFAULT_CHECK.fall,
+  };
+}
+
+/** Routes to nowhere, and routes that another one hides. Also of a file with other mistakes, so that all are told at once. */
+function routeIssues(value: unknown): readonly SpecIssue[] {
+  const { routes, services } = isObject(value) ? value : {};
+  if (!Array.isArray(routes) || !isObject(services)) return [];
+  const known = Object.keys(services);
+  const seen = new Map<string, number>();
+  return routes.flatMap((route: unknown, index): readonly SpecIssue[] => {
+    if (!isObject(route)) return [];
+    const { host = '*', path = '/', service } = route;
+    const at = ['routes', String(index)];
+    const match = `${String(host).toLowerCase()}${String(path).replace(/\/+$/, '') || '/'}`;
+    const before = seen.get(match);
+    seen.set(match, before ?? index);
+    const twice = before === undefined ? [] : [{ path: at, message: `has the same host and path as routes.${before}, which would get all its requests` }];
+    if (typeof service !== 'string' || Object.hasOwn(services, service)) return twice;
+    const meant = nearest(service, known);
+    return [
+      ...twice,
+      { path: [...at, 'service'], message: `is "${service}", but there are only ${known.join(', ') || 'no services'}`, ...(meant ? { nearest: meant } : {}) },
+    ];
+  });
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function backendIssues({ services }: GatewayInput): readonly SpecIssue[] {
+  return Object.entries(services).flatMap(([key, { backends }]) => {
+    const seen = new Set<string>();
+    return backends.flatMap((given, index): readonly SpecIssue[] => {
+      const text = typeof given === 'string' ? given : given.address;
+      const address = addressOf(text);
+      const at = ['services', key, 'backends', String(index)];
+      if (address.port === 0) return [{ path: at, message: 'must have a port other than 0' }];
+      const written = formatAddress(address);
+      if (seen.has(written)) return [{ path: at, message: `is ${written} once more; give it a weight instead` }];
+      seen.add(written);
+      return [];
+    });
+  });
+}
+
+function addressIssues(input: GatewayInput): readonly SpecIssue[] {
+  const issues: SpecIssue[] = [];
+  const seen = new Set<string>();
+  const taken = (text: string, path: readonly string[]) => {
+    const address = addressOf(text);
+    const written = formatAddress(address);
+    if (address.port !== 0 && seen.has(written)) issues.push({ path, message: `is ${written} once more` });
+    seen.add(written);
+  };
+  const listeners = Array.isArray(input.listen) ? input.listen : [input.listen];
+  listeners.forEach((given, index) => {
+    taken(typeof given === 'string' ? given : given.address, Array.isArray(input.listen) ? ['listen', String(index)] : ['listen']);
+  });
+  if (input.admin !== undefined) taken(input.admin, ['admin']);
+  return issues;
+}
+
+function listenersOf({ listen }: GatewayInput): readonly Address[] {
+  return (Array.isArray(listen) ? listen : [listen]).map((given) => addressOf(typeof given === 'string' ? given : given.address));
+}
+
+function addressOf(text: string): Address {
+  const address = parseAddress(text);
+  // The schema has refused what is none.
+  return typeof address === 'string' ? { host: '', port: 0 } : address;
+}
+
+function optionalMs(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseDurationMs(text);
+}

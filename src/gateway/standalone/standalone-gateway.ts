@@ -1,0 +1,84 @@
+import { mkdir } from 'node:fs/promises';
+import { messageOf } from '#base/errors';
+import type { Address, World } from '#world/world';
+import { type GatewayControls, runGateway } from '../gateway.ts';
+import type { StandaloneConfig } from './resolve-config.ts';
+import { StandaloneView } from './standalone-view.ts';
+
+export interface StandaloneOptions {
+  readonly world: World;
+  /** Reads the file anew and checks it whole. INVALID names every mistake. */
+  readonly load: () => Promise<StandaloneConfig>;
+  /** Called once when clients are served. */
+  readonly onReady: (addresses: { readonly listeners: readonly Address[]; readonly admin: Address }, reload: () => Promise<Reloaded>) => void;
+  /** Aborting drains and stops it. */
+  readonly signal: AbortSignal;
+}
+
+/** What a reload did. */
+export interface Reloaded {
+  readonly revision: number;
+  readonly services: number;
+  readonly backends: number;
+  /** What only a restart can change, in sentences without a full stop. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Runs a gateway whose routes come from a file: the same parent, workers and data plane as in a cluster, only what it watches differs. Resolves when it has drained
+ * after the signal aborts. INVALID if the file is wrong at the start; later the last good one stays in force.
+ */
+export async function runStandalone({ world, load, onReady, signal }: StandaloneOptions): Promise<void> {
+  const started = await load();
+  if (started.accessLog !== undefined) await mkdir(started.accessLog, { recursive: true });
+  const view = new StandaloneView();
+  view.replace(started.routes);
+  let controls: GatewayControls | undefined;
+  let bound: readonly Address[] = [];
+  let last: Promise<unknown> = Promise.resolve();
+
+  const reloadNow = async (): Promise<Reloaded> => {
+    const config = await load();
+    // A listener that cannot be had refuses the whole reload; after it nothing can fail.
+    bound = controls?.listen(config.listeners) ?? bound;
+    const revision = view.replace(config.routes);
+    await view.applied(revision, signal);
+    const backends = config.routes.reduce((sum, route) => sum + route.backends.length, 0);
+    const warnings = needsRestart(started, config);
+    world.log.write('info', 'config reloaded', { revision, services: config.routes.length, backends, warnings: warnings.join('; ') });
+    return { revision, services: config.routes.length, backends, warnings };
+  };
+  // One after the other, in the order in which they were asked for.
+  const reload = async (): Promise<Reloaded> => {
+    const next = last.then(reloadNow, reloadNow);
+    last = next.catch((error: unknown) => world.log.write('error', 'config not reloaded; the last good one stays', { cause: messageOf(error) }));
+    return await next;
+  };
+
+  const [address] = started.listeners as [Address, ...Address[]];
+  await runGateway({
+    world,
+    view,
+    name: started.name,
+    address,
+    adminAddress: started.admin,
+    options: {
+      ...(started.workers === undefined ? {} : { workers: started.workers }),
+      ...(started.accessLog === undefined ? {} : { accessLogDirectory: started.accessLog }),
+      drainMs: started.drainMs,
+      reload,
+      onStart: (given) => {
+        controls = given;
+        bound = given.listen(started.listeners);
+      },
+      onReady: ({ adminAddress }) => onReady({ listeners: bound, admin: adminAddress }, reload),
+    },
+    signal,
+  });
+}
+
+function needsRestart(started: StandaloneConfig, config: StandaloneConfig): readonly string[] {
+  return (['name', 'admin', 'workers', 'accessLog', 'drainMs'] as const)
+    .filter((key) => JSON.stringify(started[key]) !== JSON.stringify(config[key]))
+    .map((key) => `"${key === 'drainMs' ? 'drain' : key}" has changed, which takes effect with the next start only`);
+}
