@@ -70,7 +70,7 @@ export class LogKeeper {
     const { tail, signal } = options;
     const slot = await this.#slot(target.folder);
     const cursor = await slot.cursor(target.serial);
-    if (tail > 0) yield* await slot.tail(tail, target.serial);
+    if (tail > 0) yield* await slot.tailBefore(cursor, tail);
     while (!signal.aborted) {
       yield* slot.advance(cursor, target.serial);
       try {

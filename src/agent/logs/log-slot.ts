@@ -78,13 +78,20 @@ export class LogSlot {
 
   /** The last lines, oldest first; of one instance if `serial` is given, and of one attempt of it if `attempt` is too. */
   async tail(count: number, serial?: number, attempt?: number): Promise<LogLine[]> {
-    const lines: LogLine[] = [];
-    const files = this.#of(serial).filter((file) => attempt === undefined || file.attempt === attempt);
-    for (const file of files.reverse()) {
-      if (lines.length >= count) break;
-      lines.unshift(...(await tailOf(file, count - lines.length)));
-    }
-    return lines;
+    for (const file of this.#of(serial)) if (file.isLive) await file.poll(Number.POSITIVE_INFINITY);
+    const ends = this.#of(serial).map((file) => [file, file.end] as const);
+    return await lastLines(
+      ends.filter(([file]) => attempt === undefined || file.attempt === attempt),
+      count,
+    );
+  }
+
+  /** The last lines before the cursor: what `advance` yields follows them without a gap or a repetition. */
+  async tailBefore(cursor: LogCursor, count: number): Promise<LogLine[]> {
+    return await lastLines(
+      [...cursor].map(([file, { position }]) => [file, position] as const),
+      count,
+    );
   }
 
   /** A cursor at the present end. */
@@ -139,22 +146,30 @@ export class LogSlot {
   }
 }
 
+/** The last lines of files in order, each read up to the given end. */
+async function lastLines(ends: readonly (readonly [file: LogFile, end: number])[], count: number): Promise<LogLine[]> {
+  const lines: LogLine[] = [];
+  for (const [file, end] of ends.toReversed()) {
+    if (lines.length >= count) break;
+    lines.unshift(...(await tailOf(file, end, count - lines.length)));
+  }
+  return lines;
+}
+
 /** Reads backwards until there are lines enough. */
-async function tailOf(file: LogFile, count: number): Promise<LogLine[]> {
-  if (file.isLive) await file.poll(Number.POSITIVE_INFINITY);
-  let start = file.end;
+async function tailOf(file: LogFile, end: number, count: number): Promise<LogLine[]> {
+  let start = end;
   let lines: string[] = [];
   while (start > file.oldest && lines.length <= count) {
-    start = Math.max(file.oldest, start - Math.max(blockBytes, file.end - start));
-    lines = await linesFrom(file, start);
+    start = Math.max(file.oldest, start - Math.max(blockBytes, end - start));
+    lines = await linesFrom(file, start, end);
   }
   return lines.slice(-count).map((text) => ({ serial: file.serial, attempt: file.attempt, text }));
 }
 
-async function linesFrom(file: LogFile, start: number): Promise<string[]> {
+async function linesFrom(file: LogFile, start: number, end: number): Promise<string[]> {
   const splitter = new LineSplitter();
   const lines: string[] = [];
-  const { end } = file;
   for (let position = start; position < end; ) {
     const { from, bytes } = await file.read(position, Math.min(blockBytes, end - position));
     if (bytes.length === 0) break;
