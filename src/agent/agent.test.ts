@@ -160,6 +160,37 @@ test('a failing alive check restarts the instance', async () => {
   assert.equal((await rig.reach(instance.id, 'running')).attempt, 2);
 });
 
+test('an alive check that fails now and then is not forgiven before it passed `rise` times in a row (H3)', async () => {
+  const alive = { probe: { kind: 'http', path: '/alive' }, intervalMs: 5_000, timeoutMs: 1_000, rise: 2, fall: 3 } as const;
+  const checks = { startup: { intervalMs: 250, timeoutMs: 1_000, startTimeoutMs: 10_000 }, alive };
+  const everyOther = exampleInstance({ environment: { FAIL_EVERY: '2' }, spec: { checks } });
+  const everyThird = exampleInstance({ slot: 2, serial: 2, environment: { FAIL_EVERY: '3' }, spec: { checks } });
+  const rig = await started([everyOther, everyThird]);
+  await rig.reach(everyThird.id, 'running');
+  assert.equal((await rig.reach(everyOther.id, 'backing-off', 60_000)).failure, 'alive-check');
+  await rig.pass(120_000);
+  assert.equal(rig.cluster.status(everyThird.id)?.attempt, 1);
+});
+
+test('a node starts a few instances at once, in the order they came, and a slow one does not hold up the others', async () => {
+  const slow = Array.from({ length: 4 }, (_, index) => exampleInstance({ slot: index + 1, serial: index + 1, environment: { READY_AFTER_MS: '9000' } }));
+  const quick = Array.from({ length: 12 }, (_, index) => exampleInstance({ slot: index + 5, serial: index + 5, environment: { READY_AFTER_MS: '500' } }));
+  const rig = await started(slow);
+  await rig.pass(1_000);
+  assert.equal(rig.starts('server'), 4);
+  for (const instance of quick) rig.cluster.want(instance);
+  await rig.pass(1_000);
+  assert.equal(rig.starts('server'), 4);
+  assert.match(rig.cluster.status((quick[0] as Instance).id)?.reason ?? '', /waiting for its turn: \d+ others/);
+  // One that is not wanted any more gives up its turn.
+  rig.cluster.want(stopping(quick[0] as Instance));
+  await rig.reach((quick[0] as Instance).id, 'stopped', 1_000);
+  await rig.pass(3_500);
+  assert.equal(rig.starts('server'), 8);
+  for (const { id } of [...quick.slice(1), ...slow]) await rig.reach(id, 'running', 10_000);
+  assert.equal(rig.starts('server'), 15);
+});
+
 test('a secret that cannot be read yet keeps the start waiting with the reason, uncounted', async () => {
   const instance = exampleInstance({ secrets: ['PASSWORD'] });
   const rig = new AgentRig({ drain });

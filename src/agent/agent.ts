@@ -20,6 +20,7 @@ import { ReleaseStore } from './release-store.ts';
 import { RUNTIMES } from './runtimes/runtimes.ts';
 import { SecretCache } from './secret-cache.ts';
 import type { ArtifactSource, SecretSource, Unpack } from './sources.ts';
+import { StartGate } from './start-gate.ts';
 import { StatusWriter } from './status-writer.ts';
 
 /** Bytes of output after which a file is rotated; a slot keeps at most twice as much. */
@@ -27,6 +28,11 @@ export const DEFAULT_LOG_LIMIT_BYTES = 10 * 1024 * 1024;
 const measureEveryMs = 30_000;
 /** In measurements: how often releases and output are swept. */
 const sweepEvery = 20;
+
+const leastStartsAtOnce = 4;
+const startsPerCore = 2;
+/** A start that takes longer is one that waits rather than works. */
+const startHoldMs = 5_000;
 
 /** What is fixed about the node an agent runs on. */
 export type NodeFacts = Omit<AgentStatus, 'address' | 'startedAt'>;
@@ -120,6 +126,7 @@ class Agent {
       folders: this.#folders,
       runtimes: { process: RUNTIMES.process(world, shared) },
       ports: this.#ports,
+      gate: new StartGate(world, { limit: Math.max(leastStartsAtOnce, Math.ceil(startsPerCore * node.capacity.cpu)), holdMs: startHoldMs }),
       logs: this.#logs,
       secrets: this.#secrets,
       host: node.host,

@@ -3,7 +3,8 @@ import { hasCode, messageOf, PlatformError } from '#base/errors';
 import { onAbort } from '#base/signal';
 import type { CommandSpec } from '#model/spec';
 import { readRecord, writeRecord } from '#world/files';
-import type { ProcessExit, ProcessIdentity, RunningProcess, World } from '#world/world';
+import { newProcessToken } from '#world/process-token';
+import type { ProcessExit, RunningProcess, World } from '#world/world';
 import { LineSplitter } from './logs/line-splitter.ts';
 import { LogFile } from './logs/log-file.ts';
 import { PrepareFailure } from './prepare-failure.ts';
@@ -22,6 +23,11 @@ interface InstallRun {
   readonly signal: AbortSignal;
 }
 
+/** What the next agent needs to find the command. */
+interface InstallRecord {
+  readonly token: string;
+}
+
 /** Runs install commands, such as `npm ci`, in the folder of a release. Their output stays beside the folder in `FOLDER.install.log`. */
 export class InstallStep {
   readonly #world: World;
@@ -35,20 +41,25 @@ export class InstallStep {
   /** Ends the install of an agent that did not live to see its end: nobody knows how far it came, so it has to run again. */
   async endLeftover(recordPath: string): Promise<void> {
     const record = await readRecord(this.#world.disk, recordPath);
-    const running = record ? await this.#world.processes.adopt(record.value as ProcessIdentity) : undefined;
+    const running = record ? await this.#world.processes.find((record.value as InstallRecord).token) : undefined;
     if (running) await this.#end(running);
     await this.#forget(recordPath);
   }
 
   /** Resolves after success. PrepareFailure with the last lines if the command fails or takes too long. */
   async run(folder: string, { command, environment, signal }: InstallRun): Promise<void> {
-    const { disk, clock } = this.#world;
+    const { disk, clock, random } = this.#world;
     const outputPath = `${folder}.install.log`;
     const recordPath = `${folder}.installing`;
     const text = command.command.join(' ');
     await disk.remove(outputPath);
-    const running = await this.#spawn(folder, { command, environment, outputPath });
-    await writeRecord(disk, recordPath, running.identity);
+    const token = newProcessToken(random);
+    // Before the start: an agent that dies in it leaves a command that only its token can name.
+    await writeRecord(disk, recordPath, { token } satisfies InstallRecord);
+    const running = await this.#spawn(folder, { command, environment, outputPath, token }).catch(async (error: unknown) => {
+      await this.#forget(recordPath);
+      throw error;
+    });
     const cut = Promise.withResolvers<'timeout' | 'aborted'>();
     using _timer = clock.after(command.timeoutMs, () => cut.resolve('timeout'));
     using _listening = onAbort(signal, () => cut.resolve('aborted'));
@@ -82,7 +93,7 @@ export class InstallStep {
 
   async #spawn(
     folder: string,
-    options: { readonly command: CommandSpec; readonly environment: InstallRun['environment']; readonly outputPath: string },
+    options: { readonly command: CommandSpec; readonly environment: InstallRun['environment']; readonly outputPath: string; readonly token: string },
   ): Promise<RunningProcess> {
     const [command, ...args] = options.command.command;
     // Cleaned: nothing of the agent's own environment but PATH, and a home of its own for caches.
@@ -90,7 +101,7 @@ export class InstallStep {
     await this.#world.disk.makeDirectory(home);
     const environment = { ...options.environment, PATH: this.#path, HOME: home, CI: '1' };
     try {
-      return await this.#world.processes.spawn({ command, args, workingDirectory: folder, environment, outputPath: options.outputPath });
+      return await this.#world.processes.spawn({ command, args, workingDirectory: folder, environment, outputPath: options.outputPath, token: options.token });
     } catch (error) {
       if (!hasCode(error, 'NOT_FOUND') && !hasCode(error, 'DENIED')) throw error;
       throw new PrepareFailure('install-failed', `the install command could not be started: ${messageOf(error)}`, { cause: error });

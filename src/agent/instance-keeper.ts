@@ -1,16 +1,18 @@
 import { AssertionError, unreachable } from '#base/assert';
 import { backoffMs } from '#base/backoff';
 import { hasCode, messageOf, PlatformError } from '#base/errors';
-import { isAbort } from '#base/signal';
+import { isAbort, onAbort } from '#base/signal';
 import { Wakeup } from '#base/wakeup';
 import type { Instance, InstanceId, InstanceStatus } from '#model/instance';
+import { newProcessToken } from '#world/process-token';
 import type { ProcessExit, ProcessSpec, RunningProcess, World } from '#world/world';
 import { afterEnd, classifyEnd, renewed } from './after-end.ts';
 import type { AgentFolders } from './folders.ts';
 import { instanceEnvironment } from './instance-environment.ts';
+import { InstanceJournal } from './instance-journal.ts';
 import { type Action, planInstance } from './instance-plan.ts';
-import { type InstanceRecord, saveInstanceRecord } from './instance-record.ts';
-import { type End, INITIAL_FACTS, INITIAL_STATE, type KeeperFacts, type KeeperState, NO_CHECKS, type ProcessStage } from './keeper-state.ts';
+import type { InstanceRecord } from './instance-record.ts';
+import { type End, INITIAL_FACTS, type KeeperFacts, type KeeperState, NO_CHECKS, type ProcessStage } from './keeper-state.ts';
 import type { LogFile } from './logs/log-file.ts';
 import type { LogKeeper } from './logs/log-keeper.ts';
 import { momentNow } from './moment.ts';
@@ -19,7 +21,7 @@ import { PrepareFailure } from './prepare-failure.ts';
 import { probeInstance } from './probe.ts';
 import type { Runtime } from './runtimes/runtime.ts';
 import type { SecretSource } from './sources.ts';
-import { type Activity, statusOf } from './status-of.ts';
+import type { StartGate } from './start-gate.ts';
 import { isNotableUsage } from './usage.ts';
 
 /** Lines of output given with a failure. */
@@ -33,6 +35,7 @@ export interface KeeperParts {
   readonly folders: AgentFolders;
   readonly runtimes: Readonly<Record<Instance['spec']['run']['kind'], Runtime>>;
   readonly ports: PortBook;
+  readonly gate: StartGate;
   readonly logs: LogKeeper;
   readonly secrets: SecretSource;
   readonly host: string;
@@ -45,35 +48,27 @@ export interface KeeperParts {
 type StartAction = { readonly port: number | undefined; readonly secrets: Readonly<Record<string, string>> };
 
 /**
- * Brings one instance to what control wants of it, and keeps it there. Decisions are `planInstance`'s and `afterEnd`'s; this acts.
+ * Brings one instance to what control wants of it, and keeps it there. Decisions are `planInstance`'s and `afterEnd`'s, memory is the journal's; this acts.
  *
- * Invariants: K1 one action at a time. K2 what the next agent must know is on disk before the act that needs it is visible: the intent before a signal, the identity right
- * after the start. K3 an aborted `run` leaves the process running.
+ * Invariants: K1 one action at a time. K2 what the next agent must know is on disk before the act that needs it: the intent before a signal, the token before a
+ * start. K3 an aborted `run` leaves the process running.
  */
 export class InstanceKeeper {
   readonly id: InstanceId;
   readonly #world: World;
   readonly #parts: KeeperParts;
+  readonly #journal: InstanceJournal;
   readonly #wakeup = new Wakeup();
-  /** What was wanted last, also after control has deleted it. */
-  #last: Instance;
-  #isWanted = true;
-  #state: KeeperState = INITIAL_STATE;
   #facts: KeeperFacts = INITIAL_FACTS;
   #process: RunningProcess | undefined;
   #output: LogFile | undefined;
   #operation: AbortController | undefined;
-  #activity: Activity | undefined;
-  #status: InstanceStatus | undefined;
-  #usage: InstanceStatus['usage'];
-  #isSaved = false;
 
   constructor(world: World, parts: KeeperParts, instance: Instance) {
     this.#world = world;
     this.#parts = parts;
-    this.#last = instance;
+    this.#journal = new InstanceJournal(world, parts, instance);
     this.id = instance.id;
-    this.#state = { ...INITIAL_STATE, nonce: instance.restartNonce };
   }
 
   /** What was wanted last; `isWanted` says whether control still has it. */
@@ -82,34 +77,24 @@ export class InstanceKeeper {
   }
 
   get isWanted(): boolean {
-    return this.#isWanted;
-  }
-
-  get status(): InstanceStatus | undefined {
-    return this.#status;
-  }
-
-  get attempt(): number {
-    return this.#state.attempt;
+    return this.#journal.wanted !== undefined;
   }
 
   /** A new wish of control; `undefined` when the instance was deleted. */
   update(instance: Instance | undefined): void {
-    if (instance) this.#last = instance;
-    this.#isWanted = instance !== undefined;
-    this.#isSaved = false;
+    this.#journal.wish(instance);
     this.#interrupt();
   }
 
   /** Takes over from an earlier agent what its record tells; called before `run`. A process that lives is not touched (B4). */
   async recover(record: InstanceRecord): Promise<void> {
-    this.#state = record.state;
-    this.#isSaved = true;
-    const { stage } = record.state;
-    if (record.phase) this.#status = { ...this.#makeStatus(), phase: record.phase.name, since: record.phase.since, attempt: record.phase.attempt };
+    this.#journal.load(record);
+    const { stage, port } = this.#state;
     this.#facts = { ...INITIAL_FACTS, isPrepared: await this.#runtime.isPrepared(this.#last) };
+    // Before anybody else of this node looks for a free one.
+    if ((stage.kind === 'process' || stage.kind === 'starting') && port !== undefined && this.#last.spec.listens) this.#parts.ports.hold(port, this.id);
     if (stage.kind === 'process') await this.#adopt(stage);
-    this.#publish();
+    this.#journal.publish();
   }
 
   /** Returns when the instance is forgotten, or when the signal aborts. */
@@ -117,7 +102,7 @@ export class InstanceKeeper {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        if (!this.#isSaved && this.#state.stage.kind !== 'stopped') await this.#trySave();
+        await this.#journal.catchUp();
         const action = this.#plan();
         if (action.kind === 'forget') return await this.#forget();
         await this.#perform(action, signal);
@@ -133,11 +118,9 @@ export class InstanceKeeper {
 
   /** Measures what the instance uses; published when it differs notably from what was published last. */
   async measure(): Promise<void> {
-    if (this.#status?.phase !== 'running') return;
+    if (this.#journal.status?.phase !== 'running') return;
     const usage = await this.#process?.usage();
-    if (!usage || !isNotableUsage(this.#usage, usage)) return;
-    this.#usage = usage;
-    this.#publish();
+    if (usage && isNotableUsage(this.#journal.usage, usage)) this.#journal.setUsage(usage);
   }
 
   /** Environment and folder for a command that an operator runs beside the instance. */
@@ -149,12 +132,20 @@ export class InstanceKeeper {
     return { environment, workingDirectory: this.#runtime.workingDirectory(instance) };
   }
 
+  get #last(): Instance {
+    return this.#journal.last;
+  }
+
+  get #state(): KeeperState {
+    return this.#journal.state;
+  }
+
   get #runtime(): Runtime {
     return this.#parts.runtimes[this.#last.spec.run.kind];
   }
 
   #plan(): Action {
-    return planInstance({ instance: this.#isWanted ? this.#last : undefined, state: this.#state, facts: this.#facts, now: this.#world.clock.now() });
+    return planInstance({ instance: this.#journal.wanted, state: this.#state, facts: this.#facts, now: this.#world.clock.now() });
   }
 
   /** Whatever is under way is planned anew. */
@@ -169,6 +160,8 @@ export class InstanceKeeper {
         return await this.#operate(signal, (operation) => this.#prepare(operation));
       case 'start':
         return await this.#start(signal);
+      case 'seek':
+        return await this.#seek(action);
       case 'probe':
         return await this.#operate(signal, (operation) => this.#probe(action, operation));
       case 'become-running':
@@ -184,9 +177,9 @@ export class InstanceKeeper {
       case 'stop':
         return await this.#stop(action.end);
       case 'reset':
-        return await this.#become({ ...this.#state, restarts: [], isCleanExitUsed: false });
+        return await this.#journal.become({ ...this.#state, restarts: [], isCleanExitUsed: false });
       case 'renew':
-        return await this.#become(renewed(this.#state, this.#last));
+        return await this.#journal.become(renewed(this.#state, this.#last));
       case 'wait':
         return await this.#wait(action, signal);
       default:
@@ -198,27 +191,24 @@ export class InstanceKeeper {
   async #operate(signal: AbortSignal, work: (operation: AbortSignal) => Promise<void>): Promise<void> {
     const operation = new AbortController();
     this.#operation = operation;
+    using _listening = onAbort(signal, (reason) => operation.abort(reason));
     try {
-      await work(AbortSignal.any([signal, operation.signal]));
+      await work(operation.signal);
     } catch (error) {
       signal.throwIfAborted();
       if (!isAbort(error, operation.signal)) throw error;
     } finally {
       this.#operation = undefined;
-      this.#activity = undefined;
+      this.#journal.setActivity(undefined);
     }
   }
 
   async #prepare(signal: AbortSignal): Promise<void> {
-    const onActivity = (activity: Activity) => {
-      this.#activity = activity;
-      this.#publish();
-    };
     try {
-      await this.#runtime.prepare(this.#last, { onActivity, signal });
+      await this.#runtime.prepare(this.#last, { onActivity: (activity) => this.#journal.setActivity(activity), signal });
       this.#facts = { ...this.#facts, isPrepared: true };
-      this.#activity = undefined;
-      await this.#become({ ...this.#state, preparedAt: this.#state.preparedAt ?? momentNow(this.#world.clock) });
+      this.#journal.setActivity(undefined);
+      await this.#journal.become({ ...this.#state, preparedAt: this.#state.preparedAt ?? momentNow(this.#world.clock) });
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof PrepareFailure) await this.#conclude({ why: error.why, reason: error.message, output: shortened(error.output) });
@@ -230,48 +220,61 @@ export class InstanceKeeper {
   async #start(signal: AbortSignal): Promise<void> {
     const instance = this.#last;
     let launch: StartAction | undefined;
-    await this.#operate(signal, async (operation) => {
-      launch = await this.#gather(operation);
-    });
-    if (!launch || this.#operationWasOvertaken(instance)) return;
     try {
+      await this.#operate(signal, async (operation) => {
+        await this.#awaitTurn(operation);
+        launch = await this.#gather(operation);
+      });
+      if (!launch || this.#journal.wanted !== instance) return;
       await this.#launch(instance, launch);
     } catch (error) {
+      signal.throwIfAborted();
       await this.#concludeStart(error);
+    } finally {
+      if (this.#state.stage.kind !== 'process') this.#parts.gate.leave(this.id);
     }
   }
 
+  async #awaitTurn(signal: AbortSignal): Promise<void> {
+    const onWait = (ahead: number) =>
+      this.#journal.setActivity({ phase: 'starting', reason: `waiting for its turn: ${ahead} others of this node start first` });
+    await this.#parts.gate.enter(this.id, { onWait, signal });
+  }
+
   async #launch(instance: Instance, { port, secrets }: StartAction): Promise<void> {
+    const { host, path, folders, logs, bootId } = this.#parts;
+    const { clock, disk, random } = this.#world;
     const attempt = this.#state.attempt + 1;
-    const { host, path, folders, logs } = this.#parts;
     const dataFolder = folders.data(instance);
-    await this.#world.disk.makeDirectory(dataFolder);
+    await disk.makeDirectory(dataFolder);
     const output = await logs.open(instance, attempt);
-    // Before the start, so that even a start that fails has an attempt of its own.
-    this.#state = { ...this.#state, attempt, ...(port === undefined ? {} : { port }) };
-    let process: RunningProcess;
     try {
+      // K2. Before the start, so that even a start that fails has an attempt of its own.
+      const token = newProcessToken(random);
+      const since = momentNow(clock);
+      await this.#journal.becomeDurably({
+        ...this.#state,
+        attempt,
+        ...(port === undefined ? {} : { port }),
+        stage: { kind: 'starting', token, bootId, since },
+      });
       const environment = instanceEnvironment(instance, { host, path, dataFolder, port, secrets });
-      process = await this.#runtime.start({ instance, environment, outputPath: output.path });
+      const process = await this.#runtime.start({ instance, environment, outputPath: output.path, token });
+      this.#facts = { ...this.#facts, check: NO_CHECKS };
+      this.#attach(process, output);
+      await this.#journal.become({ ...this.#state, stage: { kind: 'process', identity: process.identity, startedAt: momentNow(clock) } });
     } catch (error) {
       await logs.close(output);
       throw error;
     }
-    this.#facts = { ...this.#facts, check: NO_CHECKS };
-    this.#attach(process, output);
-    this.#state = { ...this.#state, stage: { kind: 'process', identity: process.identity, startedAt: momentNow(this.#world.clock) } };
-    try {
-      await this.#save();
-    } catch (error) {
-      // K2: a process that no record names would outlive us unseen.
-      const reason = `its record could not be written: ${messageOf(error)}`;
-      return await this.#end({ kind: 'end', signal: 'SIGKILL', end: { why: 'not-ready', reason } });
-    }
-    this.#publish();
   }
 
-  #operationWasOvertaken(instance: Instance): boolean {
-    return !this.#isWanted || this.#last !== instance;
+  /** An agent before us ended during this start: its process is found by its token, or proven not to be there. */
+  async #seek({ token, bootId, since }: Extract<Action, { kind: 'seek' }>): Promise<void> {
+    const process = bootId === this.#parts.bootId ? await this.#runtime.find(token) : undefined;
+    if (!process) return await this.#journal.become({ ...this.#state, stage: { kind: 'idle' } });
+    this.#attach(process, await this.#parts.logs.open(this.#last, this.#state.attempt));
+    await this.#journal.become({ ...this.#state, stage: { kind: 'process', identity: process.identity, startedAt: since } });
   }
 
   /** Port and secrets; `undefined` if they cannot be had, which is then concluded. */
@@ -301,7 +304,6 @@ export class InstanceKeeper {
   async #adopt(stage: ProcessStage): Promise<void> {
     const process = await this.#runtime.adopt(stage.identity);
     if (process) {
-      if (this.#state.port !== undefined && this.#last.spec.listens) this.#parts.ports.hold(this.#state.port, this.id);
       this.#attach(process, await this.#parts.logs.open(this.#last, this.#state.attempt));
       // The agent before us may have ended between the record of the signal and the signal.
       if (stage.ending) await process.signal(stage.ending.killedAt ? 'SIGKILL' : 'SIGTERM');
@@ -311,7 +313,7 @@ export class InstanceKeeper {
     this.#facts = { ...this.#facts, exit, isGroupGone: true };
     if (stage.identity.bootId !== this.#parts.bootId && !stage.ending) {
       const end: End = { why: 'machine', reason: 'the machine was started again', exit };
-      this.#state = { ...this.#state, stage: { ...stage, ending: { end, since: momentNow(this.#world.clock) } } };
+      await this.#journal.become({ ...this.#state, stage: { ...stage, ending: { end, since: momentNow(this.#world.clock) } } });
     }
   }
 
@@ -330,13 +332,15 @@ export class InstanceKeeper {
   async #probe(action: Extract<Action, { kind: 'probe' }>, signal: AbortSignal): Promise<void> {
     const address = { host: this.#parts.host, port: this.#state.port ?? 0 };
     const failure = await probeInstance(this.#world.network, { address, probe: action.probe }, { timeoutMs: action.timeoutMs, signal });
-    const { check } = this.#facts;
-    const probed = { probes: check.probes + 1, probedAt: momentNow(this.#world.clock) };
+    const { check: before } = this.#facts;
+    const check = { ...before, probes: before.probes + 1, probedAt: momentNow(this.#world.clock) };
     if (failure === undefined) {
-      this.#facts = { ...this.#facts, check: { ...probed, failures: 0 } };
+      // H3: failures count until enough passes in a row have followed.
+      const passes = before.passes + 1;
+      this.#facts = { ...this.#facts, check: { ...check, passes, failures: passes >= action.rise ? 0 : before.failures } };
       if (action.check === 'startup') await this.#becomeRunning();
     } else {
-      this.#facts = { ...this.#facts, check: { ...probed, failures: check.failures + 1, lastFailure: failure } };
+      this.#facts = { ...this.#facts, check: { ...check, passes: 0, failures: before.failures + 1, lastFailure: failure } };
     }
   }
 
@@ -344,22 +348,23 @@ export class InstanceKeeper {
     const { stage } = this.#state;
     if (stage.kind !== 'process') return;
     this.#facts = { ...this.#facts, check: NO_CHECKS };
-    this.#usage = undefined;
-    await this.#become({ ...this.#state, wasRunning: true, stage: { ...stage, readyAt: momentNow(this.#world.clock) } });
+    this.#parts.gate.leave(this.id);
+    this.#journal.setUsage(undefined);
+    await this.#journal.become({ ...this.#state, wasRunning: true, stage: { ...stage, readyAt: momentNow(this.#world.clock) } });
   }
 
   async #end({ signal, end }: Extract<Action, { kind: 'end' }>): Promise<void> {
     const { stage } = this.#state;
     if (stage.kind !== 'process') return;
     const since = momentNow(this.#world.clock);
-    await this.#become({ ...this.#state, stage: { ...stage, ending: { end, since, ...(signal === 'SIGKILL' ? { killedAt: since } : {}) } } });
+    await this.#journal.become({ ...this.#state, stage: { ...stage, ending: { end, since, ...(signal === 'SIGKILL' ? { killedAt: since } : {}) } } });
     await this.#signal(signal);
   }
 
   async #kill(): Promise<void> {
     const { stage } = this.#state;
     if (stage.kind !== 'process' || !stage.ending) return;
-    await this.#become({ ...this.#state, stage: { ...stage, ending: { ...stage.ending, killedAt: momentNow(this.#world.clock) } } });
+    await this.#journal.become({ ...this.#state, stage: { ...stage, ending: { ...stage.ending, killedAt: momentNow(this.#world.clock) } } });
     await this.#signal('SIGKILL');
   }
 
@@ -389,25 +394,23 @@ export class InstanceKeeper {
 
   /** What follows from the end of an attempt. */
   async #conclude(end: End): Promise<void> {
-    const instance = this.#isWanted ? this.#last : undefined;
-    const next = afterEnd({ instance, state: this.#state, end, now: momentNow(this.#world.clock), luck: this.#world.random.next() });
+    this.#parts.gate.leave(this.id);
+    const next = afterEnd({ instance: this.#journal.wanted, state: this.#state, end, now: momentNow(this.#world.clock), luck: this.#world.random.next() });
     if (next.stage.kind === 'stopped') return await this.#stop(next.stage.end);
     if (next.stage.kind === 'failed' || next.port === undefined) this.#parts.ports.release(this.id);
     if (next.stage.kind === 'failed') this.#world.log.write('warn', 'An instance has failed', { instance: this.id, cause: next.stage.end.reason });
-    await this.#become(next);
+    await this.#journal.become(next);
   }
 
   /** Nothing of it runs: what it had on this node goes, but for its output and its data. */
   async #stop(end: End): Promise<void> {
-    this.#state = { ...this.#state, stage: { kind: 'stopped', end } };
     this.#parts.ports.release(this.id);
-    await this.#world.disk.remove(this.#parts.folders.instance(this.id));
-    this.#publish();
+    await this.#journal.close({ ...this.#state, stage: { kind: 'stopped', end } });
   }
 
   async #forget(): Promise<void> {
     this.#parts.ports.release(this.id);
-    await this.#world.disk.remove(this.#parts.folders.instance(this.id));
+    await this.#journal.remove();
   }
 
   async #wait({ until }: Extract<Action, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
@@ -415,53 +418,6 @@ export class InstanceKeeper {
     // At least a millisecond: a clock that runs at a rate of its own may be short of `until` by less than it can count.
     using _timer = until === undefined ? undefined : clock.after(Math.max(1, until - clock.now()), () => this.#wakeup.ring());
     await this.#wakeup.wait(signal);
-  }
-
-  async #become(state: KeeperState): Promise<void> {
-    this.#state = state;
-    await this.#trySave();
-    this.#publish();
-  }
-
-  /** A full disk must not keep an instance from being stopped: what could not be written is written with the next change. */
-  async #trySave(): Promise<void> {
-    try {
-      await this.#save();
-    } catch (error) {
-      if (!(error instanceof PlatformError)) throw error;
-      this.#world.log.write('error', 'The record of an instance cannot be written', { instance: this.id, cause: error.message });
-    }
-  }
-
-  async #save(): Promise<void> {
-    this.#isSaved = true;
-    // The status to come has the same `since` as the record.
-    this.#status = this.#makeStatus();
-    const { phase, since, attempt } = this.#status;
-    const record: InstanceRecord = { version: 1, instance: this.#last, state: this.#state, phase: { name: phase, since, attempt } };
-    try {
-      await saveInstanceRecord(this.#world, this.#parts.folders, record);
-    } catch (error) {
-      this.#isSaved = false;
-      throw error;
-    }
-  }
-
-  #makeStatus(): InstanceStatus {
-    return statusOf({
-      instance: this.#last,
-      state: this.#state,
-      activity: this.#activity,
-      host: this.#parts.host,
-      previous: this.#status,
-      wall: this.#world.clock.wall(),
-      usage: this.#usage,
-    });
-  }
-
-  #publish(): void {
-    this.#status = this.#makeStatus();
-    this.#parts.onStatus(this.#status);
   }
 }
 

@@ -38,6 +38,7 @@ const STAGES: Readonly<Record<string, Stage>> = {
   'waiting, due': { kind: 'waiting', until: ago(0), end: crashed },
   'waiting, not due': { kind: 'waiting', until: ago(-500), end: crashed },
   failed: { kind: 'failed', end: crashed },
+  sought: { kind: 'starting', token: 't', bootId: 'b', since: ago(1_000) },
   stopped: { kind: 'stopped', end: asked },
   'starting, young': { kind: 'process', identity, startedAt: ago(10) },
   'starting, due': { kind: 'process', identity, startedAt: ago(3_000) },
@@ -50,13 +51,13 @@ const STAGES: Readonly<Record<string, Stage>> = {
   'killed, late': { kind: 'process', identity, startedAt: ago(9_000), ending: { end: crashed, since: ago(9_000), killedAt: ago(6_000) } },
 };
 
-const check = { probes: 3, probedAt: ago(600), failures: 1, lastFailure: 'refused' };
+const check = { probes: 3, probedAt: ago(600), passes: 0, failures: 1, lastFailure: 'refused' };
 const FACTS: Readonly<Record<string, Partial<KeeperFacts>>> = {
   nothing: {},
   prepared: { isPrepared: true },
   'check failed once': { isPrepared: true, check },
   'check failed thrice': { isPrepared: true, check: { ...check, failures: 3 } },
-  'check passed just now': { isPrepared: true, check: { probes: 1, probedAt: ago(10), failures: 0 } },
+  'check passed just now': { isPrepared: true, check: { probes: 1, probedAt: ago(10), passes: 1, failures: 0 } },
   exited: { isPrepared: true, exit: { code: 1, signal: undefined } },
   'exited, looked at': { isPrepared: true, exit: { code: 1, signal: undefined }, looks: 2, lookedAt: ago(30) },
   'group gone': { isPrepared: true, exit: { code: 1, signal: undefined }, isGroupGone: true },
@@ -125,7 +126,12 @@ law(
 law(
   'what is gone is forgotten exactly when nothing of it runs',
   ({ wish }) => wish === 'gone',
-  (one) => (one.action.kind === 'forget') === !isProcess(one),
+  (one) => (one.action.kind === 'forget') === (!isProcess(one) && one.stageName !== 'sought'),
+);
+law(
+  'a start that was not recorded to its end is looked for before anything else, and nothing else is',
+  () => true,
+  ({ action, stageName }) => (action.kind === 'seek') === (stageName === 'sought'),
 );
 law(
   'nothing that is wanted is forgotten',
@@ -170,7 +176,13 @@ law(
 );
 law(
   'the operator is heard by whatever is wanted and not ending',
-  (one) => one.wish === 'run' && one.instance?.restartNonce === 1 && !isEnding(one) && one.stageName !== 'stopped' && one.facts.exit === undefined,
+  (one) =>
+    one.wish === 'run' &&
+    one.instance?.restartNonce === 1 &&
+    !isEnding(one) &&
+    one.stageName !== 'stopped' &&
+    one.stageName !== 'sought' &&
+    one.facts.exit === undefined,
   (one) => (isProcess(one) ? one.action.kind === 'end' && one.action.end.why === 'restart' : one.action.kind === 'renew'),
 );
 law(
@@ -208,7 +220,7 @@ test('startup is asked quickly at first and then at its pace, never past its dea
   const instance = exampleInstance({ spec: { checks: { startup: { ...startup, intervalMs: 1_000 } } } });
   const pace = [0, 1, 2, 4, 8, 16, 64].map((probes) => {
     const state: KeeperState = { ...INITIAL_STATE, stage: { kind: 'process', identity, startedAt: ago(5_000) } };
-    const facts: KeeperFacts = { ...INITIAL_FACTS, check: { probes, probedAt: ago(0), failures: probes } };
+    const facts: KeeperFacts = { ...INITIAL_FACTS, check: { probes, probedAt: ago(0), passes: 0, failures: probes } };
     const action = planInstance({ instance, state, facts, now: NOW });
     return action.kind === 'wait' && action.until !== undefined ? Math.round(action.until - NOW) : action.kind;
   });

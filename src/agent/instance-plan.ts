@@ -3,14 +3,17 @@ import type { Instance } from '#model/instance';
 import type { Check, Probe } from '#model/spec';
 import type { Instant } from '#world/world';
 import type { End, KeeperFacts, KeeperState, ProcessStage } from './keeper-state.ts';
+import type { Moment } from './moment.ts';
 
 /** The next thing to do for one instance. */
 export type Action =
   /** Fetch, unpack, install. */
   | { readonly kind: 'prepare' }
   | { readonly kind: 'start' }
+  /** Find the process of a start that an earlier agent did not live to record. */
+  | { readonly kind: 'seek'; readonly token: string; readonly bootId: string; readonly since: Moment }
   /** Ask the process itself; the answer becomes a fact. */
-  | { readonly kind: 'probe'; readonly check: 'startup' | 'alive'; readonly probe: Probe; readonly timeoutMs: number }
+  | { readonly kind: 'probe'; readonly check: 'startup' | 'alive'; readonly probe: Probe; readonly timeoutMs: number; readonly rise: number }
   | { readonly kind: 'become-running'; readonly reason: string }
   /** Begin the end of the process, with this signal to its whole group. */
   | { readonly kind: 'end'; readonly signal: 'SIGTERM' | 'SIGKILL'; readonly end: End }
@@ -54,6 +57,8 @@ export function planInstance(situation: Situation): Action {
   const { instance, state, facts, now } = situation;
   const { stage } = state;
   if (stage.kind === 'process') return planProcess(situation, stage);
+  // Whatever is wanted now, first it has to be known what runs.
+  if (stage.kind === 'starting') return { kind: 'seek', token: stage.token, bootId: stage.bootId, since: stage.since };
   if (!instance) return { kind: 'forget' };
   if (stage.kind === 'stopped') return { kind: 'wait' };
   if (instance.intent.kind === 'stop') return { kind: 'stop', end: { why: 'stop', reason: instance.intent.reason } };
@@ -103,7 +108,7 @@ function planStarting({ facts, now }: Situation, instance: Instance, startedAt: 
   const paceMs = Math.min(slowestStartupProbeMs, Math.max(firstProbeMs, checks.startup.intervalMs), firstProbeMs * probeGrowth ** facts.check.probes);
   const due = (facts.check.probedAt?.at ?? startedAt) + paceMs;
   if (now < due) return { kind: 'wait', until: Math.min(due, deadline) as Instant };
-  return { kind: 'probe', check: 'startup', probe, timeoutMs: Math.min(timeoutMs, deadline - now) };
+  return { kind: 'probe', check: 'startup', probe, timeoutMs: Math.min(timeoutMs, deadline - now), rise: 1 };
 }
 
 function planRunning({ state, facts, now }: Situation, instance: Instance, readyAt: Instant): Action {
@@ -119,7 +124,7 @@ function planRunning({ state, facts, now }: Situation, instance: Instance, ready
   }
   const due = (facts.check.probedAt?.at ?? readyAt) + alivePaceMs(alive, facts.check.failures);
   if (now < due) return waitUntil(Math.min(due, resetAt));
-  return { kind: 'probe', check: 'alive', probe: alive.probe, timeoutMs: alive.timeoutMs };
+  return { kind: 'probe', check: 'alive', probe: alive.probe, timeoutMs: alive.timeoutMs, rise: alive.rise };
 }
 
 function alivePaceMs(alive: Check, failures: number): number {

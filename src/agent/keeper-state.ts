@@ -40,6 +40,8 @@ export interface KeeperState {
 export type Stage =
   /** Nothing runs; it is to be prepared and started. */
   | { readonly kind: 'idle' }
+  /** A process with this token may have been started on this boot of the machine. Seen at a plan only when the agent that wrote it did not come further. */
+  | { readonly kind: 'starting'; readonly token: string; readonly bootId: string; readonly since: Moment }
   | ProcessStage
   | { readonly kind: 'waiting'; readonly until: Moment; readonly end: End }
   | { readonly kind: 'failed'; readonly end: End }
@@ -76,12 +78,14 @@ export interface KeeperFacts {
 export interface CheckFacts {
   readonly probes: number;
   readonly probedAt?: Moment;
-  /** Failures without a pass between. */
+  /** Passes since the last failure. */
+  readonly passes: number;
+  /** Failures since the check was last passed often enough in a row. */
   readonly failures: number;
   /** Why the last probe failed. */
   readonly lastFailure?: string;
 }
 
-export const NO_CHECKS: CheckFacts = { probes: 0, failures: 0 };
+export const NO_CHECKS: CheckFacts = { probes: 0, passes: 0, failures: 0 };
 
 export const INITIAL_FACTS: KeeperFacts = { isPrepared: false, isGroupGone: false, looks: 0, check: NO_CHECKS };

@@ -5,7 +5,7 @@ import type { End, KeeperState } from './keeper-state.ts';
 
 /** What the keeper is doing while nothing runs. */
 export interface Activity {
-  readonly phase: 'fetching' | 'installing';
+  readonly phase: 'fetching' | 'installing' | 'starting';
   readonly reason: string;
 }
 
@@ -50,6 +50,8 @@ function phaseOf({ state, activity }: Observed): { readonly phase: InstancePhase
   switch (stage.kind) {
     case 'idle':
       return activity ?? { phase: 'starting', reason: 'about to start' };
+    case 'starting':
+      return { phase: 'starting', reason: 'about to start' };
     case 'waiting':
       return activity ?? { phase: 'backing-off', reason: stage.end.reason };
     case 'failed':
@@ -67,7 +69,7 @@ function phaseOf({ state, activity }: Observed): { readonly phase: InstancePhase
 function endOf(state: KeeperState): End | undefined {
   const { stage } = state;
   if (stage.kind === 'process') return stage.ending?.end;
-  return stage.kind === 'idle' ? undefined : stage.end;
+  return stage.kind === 'idle' || stage.kind === 'starting' ? undefined : stage.end;
 }
 
 /** Why the attempt failed; also while the next one waits, so that whoever watches need not wait for the last. What an exit means is known once its output was read. */

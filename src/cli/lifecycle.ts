@@ -4,7 +4,7 @@ import { messageOf, PlatformError } from '#base/errors';
 import type { Address, RunningProcess, World } from '#world/world';
 import { addressesOf, type Home, pathsOf } from './home.ts';
 import { endAll } from './supervisor/end-all.ts';
-import { forgetIdentity, readIdentity, writeIdentity } from './supervisor/keeper.ts';
+import { findRecorded, forgetRecorded, spawnRecorded } from './supervisor/keeper.ts';
 import { spawnSpec } from './supervisor/spawn-spec.ts';
 
 const READY_WITHIN_MS = 20_000;
@@ -14,19 +14,19 @@ const PROBE_TIMEOUT_MS = 500;
 
 /** The supervisor of this home, if it runs. */
 export async function findSupervisor(world: World, home: Home): Promise<RunningProcess | undefined> {
-  const identity = await readIdentity(world, pathsOf(home).supervisor);
-  return identity && (await world.processes.adopt(identity));
+  return await findRecorded(world, pathsOf(home).supervisor);
 }
 
 /** Starts Haven in the background; resolves when its API answers. LOCKED if it runs already or a port is taken; UNAVAILABLE with the last log lines if it does not come up. */
 export async function startHaven(world: World, home: Home, signal: AbortSignal): Promise<void> {
   const running = await findSupervisor(world, home);
   if (running) throw alreadyRunning(home, running);
-  await checkPortsFree(world, home);
+  const left = await leftRunning(world, home);
+  await checkPortsFree(world, home, left);
   const paths = pathsOf(home);
   for (const directory of [home.directory, paths.run, paths.logs]) await world.disk.makeDirectory(directory);
-  const supervisor = await world.processes.spawn(spawnSpec(home, { entry: '../supervisor/supervisor.main.ts', name: 'supervisor', args: [] }));
-  await writeIdentity(world, paths.supervisor, supervisor.identity);
+  const spec = spawnSpec(home, { entry: '../supervisor/supervisor.main.ts', name: 'supervisor', args: [] });
+  const supervisor = await spawnRecorded(world, paths.supervisor, spec);
 
   const giveUp = new AbortController();
   const ended = supervisor.exited.then(() => giveUp.abort(new PlatformError('UNAVAILABLE', 'Cannot start Haven, because its supervisor ended')));
@@ -34,7 +34,8 @@ export async function startHaven(world: World, home: Home, signal: AbortSignal):
     await apiReady(world, home, AbortSignal.any([signal, giveUp.signal]));
   } catch (error) {
     const output = await lastLines(home);
-    await stopHaven(world, home);
+    // What ran before this command is not for it to end.
+    if (left.size === 0) await stopHaven(world, home);
     signal.throwIfAborted();
     throw new PlatformError('UNAVAILABLE', `${messageOf(error)}. The last lines of its logs:\n${output}`, {}, { cause: error });
   }
@@ -52,7 +53,7 @@ export async function stopHaven(world: World, home: Home): Promise<boolean> {
   }
   // What a supervisor that was killed, or did not get to the end in time, has left.
   await endAll(world, home);
-  await forgetIdentity(world, pathsOf(home).supervisor);
+  await forgetRecorded(world, pathsOf(home).supervisor);
   return supervisor !== undefined;
 }
 
@@ -101,9 +102,20 @@ export async function answersHealthz(world: World, api: Address, signal: AbortSi
   return status === 200;
 }
 
-/** LOCKED, with what to do, if something already listens at one of the cluster's addresses. */
-async function checkPortsFree(world: World, home: Home): Promise<void> {
+/** Parts of this cluster whose supervisor was killed, by the names of their records: the next one takes them over. */
+async function leftRunning(world: World, home: Home): Promise<ReadonlySet<string>> {
+  const { run } = pathsOf(home);
+  const names = (await world.disk.list(run).catch(() => [])).flatMap((file) => /^(.+)\.json$/.exec(file)?.[1] ?? []);
+  const running = await Promise.all(names.map((name) => findRecorded(world, join(run, `${name}.json`))));
+  return new Set(names.filter((_name, index) => running[index] !== undefined));
+}
+
+const PART_BY_ADDRESS = { api: 'control', gateway: 'gateway', gatewayAdmin: 'gateway' } as const satisfies Record<keyof ReturnType<typeof addressesOf>, string>;
+
+/** LOCKED, with what to do, if something other than the cluster's own parts listens at one of its addresses. */
+async function checkPortsFree(world: World, home: Home, left: ReadonlySet<string>): Promise<void> {
   for (const [what, address] of Object.entries(addressesOf(home))) {
+    if (left.has(PART_BY_ADDRESS[what as keyof typeof PART_BY_ADDRESS])) continue;
     const taken = await world.network.probe(address, { timeoutMs: PROBE_TIMEOUT_MS }).then(
       () => true,
       () => false,

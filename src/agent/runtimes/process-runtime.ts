@@ -38,14 +38,18 @@ export class ProcessRuntime implements Runtime {
     return instance.artifact === undefined ? this.#folders.data(instance) : this.#folders.release(instance.artifact);
   }
 
-  async start({ instance, environment, outputPath }: Launch): Promise<RunningProcess> {
+  async start({ instance, environment, outputPath, token }: Launch): Promise<RunningProcess> {
     const [command, ...args] = instance.spec.run.command;
     const workingDirectory = this.workingDirectory(instance);
-    return await this.#world.processes.spawn({ command, args, workingDirectory, environment, outputPath, limits: limitsOf(instance) });
+    return await this.#world.processes.spawn({ command, args, workingDirectory, environment, outputPath, token, limits: limitsOf(instance) });
   }
 
   adopt(identity: ProcessIdentity): Promise<RunningProcess | undefined> {
     return this.#world.processes.adopt(identity);
+  }
+
+  find(token: string): Promise<RunningProcess | undefined> {
+    return this.#world.processes.find(token);
   }
 }
 

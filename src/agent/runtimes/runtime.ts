@@ -9,6 +9,8 @@ export interface Launch {
   readonly environment: Readonly<Record<string, string>>;
   /** Output is appended there. */
   readonly outputPath: string;
+  /** By which the attempt can be found, whatever becomes of us. */
+  readonly token: string;
 }
 
 /** How instances of one kind run (H1: one health model for all). Adding one is one file and one line in RUNTIMES. */
@@ -24,6 +26,8 @@ export interface Runtime {
   workingDirectory(instance: Instance): string;
   /** Starts one attempt. NOT_FOUND: the command does not exist. */
   start(launch: Launch): Promise<RunningProcess>;
-  /** The running attempt of an earlier agent, or `undefined` if it has ended. */
+  /** What lives of an attempt of an earlier agent, the leader or members it left; `undefined` if nothing does. */
   adopt(identity: ProcessIdentity): Promise<RunningProcess | undefined>;
+  /** The same for an attempt of which only the token is known. */
+  find(token: string): Promise<RunningProcess | undefined>;
 }

@@ -12,14 +12,17 @@ const AGENT = 'agent';
 /** The machine of every rig. */
 export const HOST = 'machine';
 
-/** A server that answers 200, or 500 when `FAIL_AFTER_MS` has passed; ignores SIGTERM with `STUBBORN`. */
+/** A server that answers 200, or 500 when `FAIL_AFTER_MS` has passed and to every `FAIL_EVERY`th request; ignores SIGTERM with `STUBBORN`. */
 const server: Program = async ({ world, signal, environment, print }) => {
-  const { PORT, FAIL_AFTER_MS, STUBBORN, READY_AFTER_MS } = environment;
+  let requests = 0;
+  const { PORT, FAIL_AFTER_MS, FAIL_EVERY, STUBBORN, READY_AFTER_MS } = environment;
   print(`started with port ${PORT}\n`);
   await world.clock.sleep(Number(READY_AFTER_MS ?? 0), signal);
   const startedAt = world.clock.now();
   await using _server = await world.network.serve({ host: '127.0.0.1', port: Number(PORT) }, async () => {
-    const isBad = FAIL_AFTER_MS !== undefined && world.clock.now() - startedAt >= Number(FAIL_AFTER_MS);
+    requests++;
+    const isLate = FAIL_AFTER_MS !== undefined && world.clock.now() - startedAt >= Number(FAIL_AFTER_MS);
+    const isBad = isLate || (FAIL_EVERY !== undefined && requests % Number(FAIL_EVERY) === 0);
     return { status: isBad ? 500 : 200, headers: {}, body: (async function* () {})() };
   });
   await world.clock.sleep(1e12, STUBBORN === undefined ? signal : undefined).catch(() => undefined);

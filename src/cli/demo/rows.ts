@@ -5,7 +5,7 @@ import type { Name } from '#base/name';
 import type { RunningProcess } from '#world/world';
 import { addressesOf, pathsOf } from '../home.ts';
 import { answersHealthz } from '../lifecycle.ts';
-import { readIdentity } from '../supervisor/keeper.ts';
+import { findRecorded } from '../supervisor/keeper.ts';
 import type { SeenInstance } from './cluster-watch.ts';
 import { nothingFailed, type Observation, onlySentPostsFailed, type Row, type Stage, within } from './row.ts';
 
@@ -260,8 +260,7 @@ function signalLeader({ status }: SeenInstance, signal: 'SIGKILL' | 'SIGSTOP' | 
 }
 
 async function haveOwn({ world, home }: Stage, name: string): Promise<RunningProcess> {
-  const identity = await readIdentity(world, join(pathsOf(home).run, `${name}.json`));
-  const process = identity && (await world.processes.adopt(identity));
+  const process = await findRecorded(world, join(pathsOf(home).run, `${name}.json`));
   assert(process, `${name} runs`);
   return process;
 }

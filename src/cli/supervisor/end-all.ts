@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { World } from '#world/world';
 import { type Home, pathsOf } from '../home.ts';
 import { endInstances } from './end-instances.ts';
-import { forgetIdentity, readIdentity, stopProcess } from './keeper.ts';
+import { findRecorded, forgetRecorded, stopProcess } from './keeper.ts';
 
 const AGENT_GRACE_MS = 1_000;
 const INSTANCE_GRACE_MS = 2_000;
@@ -23,11 +23,10 @@ export async function endAll(world: World, home: Home): Promise<void> {
   await endRecorded(world, home, 'control', CONTROL_GRACE_MS);
 }
 
-/** Ends the process recorded under `run/NAME.json`, if exactly that one still runs. */
+/** Ends what lives of the process recorded under `run/NAME.json`. */
 export async function endRecorded(world: World, home: Home, name: string, graceMs: number): Promise<void> {
   const path = join(pathsOf(home).run, `${name}.json`);
-  const identity = await readIdentity(world, path);
-  const process = identity && (await world.processes.adopt(identity));
+  const process = await findRecorded(world, path);
   if (process) await stopProcess(world, process, graceMs);
-  await forgetIdentity(world, path);
+  await forgetRecorded(world, path);
 }

@@ -8,8 +8,13 @@ export async function endInstances(world: World, nodeDirectory: string, options:
   const records = await loadInstanceRecords(world, new AgentFolders(nodeDirectory));
   await Promise.all(
     records.map(async ({ state }) => {
-      if (state.stage.kind !== 'process') return;
-      const process = await world.processes.adopt(state.stage.identity);
+      const { stage } = state;
+      const process =
+        stage.kind === 'process'
+          ? await world.processes.adopt(stage.identity)
+          : stage.kind === 'starting'
+            ? await world.processes.find(stage.token)
+            : undefined;
       if (!process) return;
       if (options.graceMs === 0) await process.signal('SIGKILL');
       else await stopProcess(world, process, options.graceMs);

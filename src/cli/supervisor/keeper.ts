@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import { type Backoff, backoffMs } from '#base/backoff';
 import { messageOf } from '#base/errors';
 import { isAbort, unlessAborted } from '#base/signal';
-import { readRecord, writeRecord } from '#world/files';
+import { readRecord, removeRecord, writeRecord } from '#world/files';
+import { newProcessToken } from '#world/process-token';
 import type { ProcessIdentity, ProcessSpec, RunningProcess, World } from '#world/world';
 
 const RESTART: Backoff = { baseMs: 200, capMs: 5_000, jitter: 0.25 };
 const STEADY_AFTER_MS = 30_000;
 const HOLD_POLL_MS = 100;
+const LEFTOVER_GRACE_MS = 500;
 
 /**
  * Keeps one of Haven's own processes running: starts it, finds it again after the supervisor's own restart, starts it anew with back-off when it ends.
@@ -39,9 +41,11 @@ export class Keeper {
       const startedAt = clock.now();
       try {
         while (await this.#isHeld()) await clock.sleep(HOLD_POLL_MS, signal);
-        this.#process = (await this.#adopt()) ?? (await this.#start());
+        this.#process = (await findRecorded(this.#world, this.#recordPath)) ?? (await spawnRecorded(this.#world, this.#recordPath, this.#spec));
         const exit = await unlessAborted(this.#process.exited, signal);
         log.write('warn', `${this.name} ended`, { code: exit.code, signal: exit.signal });
+        // What a leader that ended alone has left would stand in the way of the next.
+        await stopProcess(this.#world, this.#process, LEFTOVER_GRACE_MS);
       } catch (error) {
         if (isAbort(error, signal)) return;
         log.write('error', `cannot keep ${this.name} running`, { cause: messageOf(error) });
@@ -59,17 +63,6 @@ export class Keeper {
   async #isHeld(): Promise<boolean> {
     return (await this.#world.disk.stat(join(this.#runDirectory, `${this.name}.hold`))) !== undefined;
   }
-
-  async #adopt(): Promise<RunningProcess | undefined> {
-    const identity = await readIdentity(this.#world, this.#recordPath);
-    return identity && (await this.#world.processes.adopt(identity));
-  }
-
-  async #start(): Promise<RunningProcess> {
-    const process = await this.#world.processes.spawn(this.#spec);
-    await writeIdentity(this.#world, this.#recordPath, process.identity);
-    return process;
-  }
 }
 
 /** SIGTERM to the whole group, SIGKILL to what is left of it after `graceMs`. */
@@ -85,21 +78,33 @@ export async function stopProcess(world: World, process: RunningProcess, graceMs
   }
 }
 
-/** The recorded process, whether it still runs or not; `undefined` if there is no record or none that can be read. */
-export async function readIdentity(world: World, path: string): Promise<ProcessIdentity | undefined> {
+/** Starts a process that can be found again whatever happens: its token is on disk before it runs, its identity after. */
+export async function spawnRecorded(world: World, path: string, spec: ProcessSpec): Promise<RunningProcess> {
+  const token = newProcessToken(world.random);
+  await writeRecord(world.disk, path, { token } satisfies ProcessRecord);
+  const process = await world.processes.spawn({ ...spec, token });
+  await writeRecord(world.disk, path, process.identity satisfies ProcessRecord);
+  return process;
+}
+
+/** What lives of the recorded process; `undefined` if nothing does, or if there is no record that can be read. */
+export async function findRecorded(world: World, path: string): Promise<RunningProcess | undefined> {
   const record = await readRecord(world.disk, path).catch((error: unknown) => {
     world.log.write('warn', 'ignored an unreadable process record', { path, cause: messageOf(error) });
     return undefined;
   });
-  return record?.value as ProcessIdentity | undefined;
-}
-
-export async function writeIdentity(world: World, path: string, identity: ProcessIdentity): Promise<void> {
-  await writeRecord(world.disk, path, identity);
+  if (record?.fellBackBecause) world.log.write('warn', 'A process record is read from its copy', { cause: record.fellBackBecause });
+  const known = record?.value as ProcessRecord | undefined;
+  if (!known) return undefined;
+  const { pid, startTicks, bootId, token } = known;
+  if (pid === undefined || startTicks === undefined || bootId === undefined) return await world.processes.find(token);
+  return await world.processes.adopt({ pid, startTicks, bootId, token });
 }
 
 /** Nothing is left to find: the copy before goes too. */
-export async function forgetIdentity(world: World, path: string): Promise<void> {
-  await world.disk.remove(path);
-  await world.disk.remove(`${path}.previous`);
+export async function forgetRecorded(world: World, path: string): Promise<void> {
+  await removeRecord(world.disk, path);
 }
+
+/** Only the token is known between the decision to start and the start. */
+type ProcessRecord = Pick<ProcessIdentity, 'token'> & Partial<ProcessIdentity>;

@@ -9,7 +9,7 @@ import type { World } from '#world/world';
 import { type Home, pathsOf } from '../home.ts';
 import { endRecorded } from './end-all.ts';
 import { endInstances } from './end-instances.ts';
-import { Keeper, readIdentity } from './keeper.ts';
+import { findRecorded, Keeper } from './keeper.ts';
 import { spawnSpec } from './spawn-spec.ts';
 
 const GRACE_MS = 1_000;
@@ -56,8 +56,7 @@ export class LocalProvider {
   /** The control plane may be away when the supervisor starts: agents it kept before are kept again at once. */
   async #keepKnown(): Promise<void> {
     for (const name of await this.#world.disk.list(join(this.#home.directory, 'nodes')).catch(() => [])) {
-      const identity = await readIdentity(this.#world, join(pathsOf(this.#home).run, `agent-${name}.json`));
-      if (identity && (await this.#world.processes.adopt(identity))) this.#keep(name as Name);
+      if (await findRecorded(this.#world, join(pathsOf(this.#home).run, `agent-${name}.json`))) this.#keep(name as Name);
     }
   }
 

@@ -77,6 +77,11 @@ export class ProcessTable {
     return [...this.#groups.values()].map(({ identity, spec }) => ({ identity, spec }));
   }
 
+  /** SIGKILL to one process only, as from the kernel when memory is short: its group lives on. */
+  kill(pid: number): void {
+    for (const group of [...this.#groups.values()]) this.#end(group, pid, { code: undefined, signal: 'SIGKILL' });
+  }
+
   /** For tests of pid reuse: the next process gets this pid, or the first free one after it. */
   setNextPid(pid: number): void {
     this.#nextPid = pid;

@@ -76,6 +76,11 @@ export class SimulatedHost implements NetworkHost {
     return this.#now?.processes.running ?? [];
   }
 
+  /** Ends one process and nobody else of its group. */
+  killProcess(pid: number): void {
+    this.#now?.processes.kill(pid);
+  }
+
   /** For tests of pid reuse. */
   setNextPid(pid: number): void {
     this.#now?.processes.setNextPid(pid);
