@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { HavenClient } from '@haven/sdk';
 import { type Packed, packFolder } from '#agent/archive/pack-folder';
 import { formatSize } from '#base/bytes';
+import { hasCode, PlatformError } from '#base/errors';
 import type { CommandContext } from './command.ts';
 import { shown } from './config/load-config.ts';
 import { LiveScreen } from './live-screen.ts';
@@ -38,7 +39,12 @@ async function withPacked<Value>(folder: string, signal: AbortSignal, use: (pack
   const scratch = await mkdtemp(join(tmpdir(), 'haven-upload-'));
   try {
     const path = join(scratch, 'app.tar.gz');
-    return await use(await packFolder(folder, { to: path, signal }), path);
+    const packed = await packFolder(folder, { to: path, signal }).catch((error: unknown) => {
+      if (!hasCode(error, 'INVALID') && !hasCode(error, 'TOO_LARGE')) throw error;
+      const next = 'mend it, or name it in .havenignore to leave it out';
+      throw new PlatformError(error.code, `Cannot pack ${shown(folder)}: ${error.message}`, { ...error.details, next }, { cause: error });
+    });
+    return await use(packed, path);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

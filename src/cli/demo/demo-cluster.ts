@@ -46,7 +46,12 @@ export class DemoCluster implements AsyncDisposable {
 
   /** The command line, as a user would run it against this cluster. */
   async haven(...args: readonly string[]): Promise<HavenRun> {
-    const environment = { ...process.env, ...this.environment, NO_COLOR: '1' };
+    return await this.havenWith({}, ...args);
+  }
+
+  /** The same with more, or other, environment. */
+  async havenWith(more: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<HavenRun> {
+    const environment = { ...process.env, ...this.environment, NO_COLOR: '1', ...more };
     const child = spawn(process.execPath, [launcher, ...args], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     const output = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {
