@@ -79,8 +79,8 @@ export interface Update {
   readonly autoRevert?: boolean;
   /** Instances of the new release placed next to all old ones first, at full weight; the rest follows when they are healthy: 0 */
   readonly canary?: number;
-  /** Canaries are promoted by themselves once healthy for `minHealthy`; by hand is not available yet. */
-  readonly autoPromote?: true;
+  /** Canaries are promoted by themselves once healthy for `minHealthy`: true. By hand, so false, is refused in this version. */
+  readonly autoPromote?: boolean;
 }
 
 /** How an instance is stopped. */

@@ -17,12 +17,21 @@ import { note, type Pass, type TermMemory } from './pass.ts';
 import { reconcileGateways } from './reconcile-gateways.ts';
 import { judgeNodes, reconcileNodes } from './reconcile-nodes.ts';
 import { reconcilePools } from './reconcile-pools.ts';
+import { reconcileReleaseCommands } from './reconcile-release-commands.ts';
 import { reconcileReleases } from './reconcile-releases.ts';
 import { reconcileRoutes } from './reconcile-routes.ts';
 import { reconcileServices } from './reconcile-services.ts';
 
 /** In this order, all on the same snapshot. */
-const RECONCILERS = [reconcilePools, reconcileNodes, reconcileServices, reconcileRoutes, reconcileGateways, reconcileReleases] as const;
+const RECONCILERS = [
+  reconcilePools,
+  reconcileNodes,
+  reconcileReleaseCommands,
+  reconcileServices,
+  reconcileRoutes,
+  reconcileGateways,
+  reconcileReleases,
+] as const;
 
 const RETRY: Backoff = { baseMs: 500, capMs: 30_000, jitter: 0.5 };
 

@@ -1,8 +1,9 @@
-import type { App, Release } from '#model/app';
+import { type App, effectiveApp, type Release } from '#model/app';
 import { keyOf } from '#model/keys';
 import type { Mirrored } from '#model/mirror';
 import { deleteKey, putJson, unchanged } from './leader-writer.ts';
 import { note, type Pass } from './pass.ts';
+import { hasReleaseCommands } from './reconcile-release-commands.ts';
 
 /** Releases deleted by one pass. */
 const MAX_DELETED_PER_PASS = 50;
@@ -32,7 +33,9 @@ async function judge(pass: Pass, app: Mirrored<App>, { key, value: release, modR
 }
 
 function outcomeOf(pass: Pass, app: App, release: Release): Release['outcome'] | undefined {
-  if (release.number !== app.release) return { kind: 'superseded', at: pass.now, by: app.release };
+  const effective = effectiveApp(app, pass.snapshot.releases.get(app.name)?.get(app.release)?.value);
+  // While a release command runs, the release before goes on towards its own end.
+  if (release.number !== app.release && release.number !== effective?.release) return { kind: 'superseded', at: pass.now, by: app.release };
   const states = Object.keys(release.spec.services).map((service) => pass.snapshot.services.get(`${app.name}/${service}`)?.value);
   const isStable = states.every((state) => state?.rollout.phase === 'idle' && state.rollout.release === release.number);
   return isStable ? { kind: 'stable', at: pass.now } : undefined;
@@ -47,6 +50,7 @@ async function retain(pass: Pass, app: App, releases: readonly Mirrored<Release>
   const states = [...pass.snapshot.services.values()].filter(({ value }) => value.app === app.name).map(({ value }) => value.rollout);
   const inUse = new Set([
     app.release,
+    releases.find(({ value }) => value.number === app.release)?.value.before?.release,
     lastStable,
     ...running.map(({ value }) => value.release),
     ...states.flatMap((rollout) => [
@@ -62,7 +66,7 @@ async function retain(pass: Pass, app: App, releases: readonly Mirrored<Release>
 
 /** The last step of `rm`: every service is gone, so all that is left of the app goes at once. */
 async function removeApp(pass: Pass, { key, value: app, modRevision }: Mirrored<App>): Promise<void> {
-  if ([...pass.snapshot.services.values()].some(({ value }) => value.app === app.name)) return;
+  if ([...pass.snapshot.services.values()].some(({ value }) => value.app === app.name) || hasReleaseCommands(pass, app)) return;
   const prefixes = [keyOf.releasesOf(app.name), keyOf.eventsOf(`app/${app.name}`), keyOf.eventsOf(`service/${app.name}`)];
   const operations = [deleteKey(key), ...prefixes.map((prefix) => ({ kind: 'delete' as const, range: { prefix } }))];
   if (await pass.writer.write({ compare: [unchanged(key, modRevision)], operations }))

@@ -1,4 +1,4 @@
-import type { ServiceState } from '#model/app';
+import { effectiveApp, type ServiceState } from '#model/app';
 import { keyOf } from '#model/keys';
 import type { Mirrored } from '#model/mirror';
 import type { Route } from '#model/route';
@@ -35,7 +35,8 @@ async function reconcileRoute(pass: Pass, state: ServiceState): Promise<void> {
 
 /** Of the release that is to run: after a failure the one before. */
 function specOf(pass: Pass, { app, service, rollout }: ServiceState): ServiceSpec | undefined {
-  const wanted = pass.snapshot.apps.get(app)?.value.release;
+  const current = pass.snapshot.apps.get(app)?.value;
+  const wanted = current && effectiveApp(current, pass.snapshot.releases.get(app)?.get(current.release)?.value)?.release;
   const number = rollout.phase === 'failed' && rollout.release === wanted && rollout.revertTo !== undefined ? rollout.revertTo : wanted;
   return number === undefined ? undefined : pass.snapshot.releases.get(app)?.get(number)?.value.spec.services[service];
 }

@@ -1,5 +1,5 @@
 import type { Name } from '#base/name';
-import type { App, Release, ServiceState } from '#model/app';
+import { type App, effectiveApp, type Release, type ServiceState } from '#model/app';
 import { instanceIdOf } from '#model/instance';
 import { keyOf } from '#model/keys';
 import type { Mirrored } from '#model/mirror';
@@ -36,9 +36,12 @@ export async function reconcileServices(pass: Pass): Promise<void> {
   forgetObservations(pass);
   for (const app of pass.snapshot.apps.values()) {
     await pass.attempt(`app/${app.value.name}`, async () => {
-      if (await registerServices(pass, app.value, ports)) return;
+      const wanted = pass.snapshot.releases.get(app.value.name)?.get(app.value.release)?.value;
+      // R11: until its release command has passed, nothing of a release is seen here.
+      const effective = effectiveApp(app.value, wanted);
+      if (effective === undefined || (await registerServices(pass, effective, ports))) return;
       for (const state of servicesOf(pass, app.value.name)) {
-        const plan = planOne(pass, { app: app.value, state: state.value, nodes });
+        const plan = planOne(pass, { app: effective, state: state.value, nodes });
         nodes = withPlaced(nodes, state.value, plan.actions);
         planned.push({ app, state, plan });
       }
@@ -150,7 +153,9 @@ function appAfter(app: App, service: Name, actions: readonly RolloutAction[]): A
       next = { ...next, activeSlots: Object.fromEntries(Object.entries(next.activeSlots).filter(([name]) => name !== service)) };
     }
     // R12: with the scope of the whole app, all its services go back together.
-    if (action.kind === 'fail' && action.scope === 'app' && action.revertTo !== undefined) next = { ...next, release: action.revertTo };
+    // A failure of the release before, while the wanted one waits for its release command, is no reason to give that up.
+    const isWanted = action.kind === 'fail' && action.release === app.release;
+    if (isWanted && action.scope === 'app' && action.revertTo !== undefined) next = { ...next, release: action.revertTo };
   }
   return next;
 }
@@ -160,7 +165,7 @@ function verdicts(pass: Pass, app: App, actions: readonly RolloutAction[]): read
     if (action.kind !== 'fail') return [];
     const item = pass.snapshot.releases.get(app.name)?.get(action.release);
     // The first service to fail decides; what fails after it changes nothing about the release.
-    if (item === undefined || item.value.outcome.kind === 'failed' || item.value.outcome.kind === 'reverted') return [];
+    if (item === undefined || (item.value.outcome.kind !== 'rolling' && item.value.outcome.kind !== 'stable')) return [];
     const { cause, revertTo } = action;
     const outcome: Release['outcome'] =
       revertTo === undefined ? { kind: 'failed', at: pass.now, cause } : { kind: 'reverted', at: pass.now, to: revertTo, cause };

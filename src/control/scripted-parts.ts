@@ -13,6 +13,8 @@ import type { World } from '#world/world';
 
 const LEASE_MS = 10_000;
 const HOST = '127.0.0.1';
+/** How long a command that is run once takes. */
+export const COMMAND_MS = 3_000;
 
 /** One scripted part: where it runs, what it sees, until when. */
 export interface Script {
@@ -49,6 +51,7 @@ export async function scriptAgent({ world, view, name, signal }: Script, isBad: 
     phases.set(instance.id, phase);
     const running = phase === 'running' ? { address: { host: HOST, port: 20_000 + instance.serial } } : {};
     const failed = phase === 'failed' ? { failure: 'exited' as const, output: ['Error: boom'] } : {};
+    const ended = instance.runsOnce && phase === 'stopped' ? { exit: { code: 0, signal: undefined } } : {};
     const value: InstanceStatus = {
       id: instance.id,
       node: name,
@@ -59,18 +62,24 @@ export async function scriptAgent({ world, view, name, signal }: Script, isBad: 
       reason: phase,
       ...running,
       ...failed,
+      ...ended,
     };
     await view.write([{ kind: 'put', key: keyOf.status(instance.id), value: JSON.stringify(value) }]);
   };
   const carry = async (instance: Instance): Promise<void> => {
-    if (instance.intent.kind === 'stop') {
+    const isOver = instance.runsOnce && ['stopped', 'failed'].includes(phases.get(instance.id) ?? '');
+    if (instance.intent.kind === 'stop' && !isOver) {
       await report(instance, 'stopping');
       await world.clock.sleep(1_000 * world.random.next(), signal);
       await report(instance, 'stopped');
     } else if (!phases.has(instance.id)) {
       await report(instance, 'starting');
       await world.clock.sleep(2_000 * world.random.next(), signal);
-      await report(instance, isBad(instance) ? 'failed' : 'running');
+      if (instance.runsOnce) {
+        await report(instance, 'running');
+        await world.clock.sleep(COMMAND_MS, signal);
+        await report(instance, isBad(instance) ? 'failed' : 'stopped');
+      } else await report(instance, isBad(instance) ? 'failed' : 'running');
     }
   };
   await followed<Instance>({ world, view, name, signal }, PREFIX.instances, async (instances) => {

@@ -1,5 +1,6 @@
 import type { Name } from '#base/name';
 import type { UnixMs } from '#world/world';
+import type { InstanceId } from './instance.ts';
 import type { Rescheduling } from './rescheduling.ts';
 import type { AppSpec } from './spec.ts';
 
@@ -33,7 +34,27 @@ export interface Release {
   readonly createdAt: UnixMs;
   /** Set when this release was made by a rollback: the release it repeats. */
   readonly rollbackOf?: number;
+  /** Of a release with a release command: what the app goes on with until the command has passed; absent: it had nothing. */
+  readonly before?: { readonly release: number; readonly counts: App['counts'] };
+  /** How far its release command is (R11); absent: not looked at yet. */
+  readonly command?: ReleaseCommandState;
   readonly outcome: ReleaseOutcome;
+}
+
+export type ReleaseCommandState =
+  | { readonly kind: 'waiting'; readonly since: UnixMs; readonly reason: string }
+  | { readonly kind: 'running'; readonly since: UnixMs; readonly instance: InstanceId; readonly node: Name }
+  | { readonly kind: 'passed'; readonly at: UnixMs };
+
+/** True while nothing of the release may be placed, because its release command has not passed. */
+export function isGated({ spec, command }: Pick<Release, 'spec' | 'command'>): boolean {
+  return spec.releaseCommand !== undefined && command?.kind !== 'passed';
+}
+
+/** The app as its services are to see it: while the wanted release is gated, as it was before. `undefined`: there was nothing before. */
+export function effectiveApp(app: App, wanted: Release | undefined): App | undefined {
+  if (wanted === undefined || app.removing || !isGated(wanted)) return app;
+  return wanted.before && { ...app, release: wanted.before.release, counts: { ...wanted.before.counts, ...app.counts } };
 }
 
 export type ReleaseOutcome =

@@ -38,6 +38,8 @@ export interface Instance {
   readonly createdAt: UnixMs;
   /** Why it exists: "release 4", "replaces web.2 of lost node worker-3". */
   readonly reason: string;
+  /** A command that is run once and to its end: `stopped` with exit code 0, else `failed`; never started twice. */
+  readonly runsOnce?: { readonly timeoutMs: number };
   /** Which `restart` of the operator it has behind it, absent = none: one of a lower generation than its app asks for is replaced. */
   readonly generation?: number;
   /** Raised by the operator's `restart` in place: the agent starts a new attempt with fresh counters (B2). */

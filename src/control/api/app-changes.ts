@@ -1,6 +1,6 @@
 import { PlatformError } from '#base/errors';
 import type { Name } from '#base/name';
-import type { App, Release } from '#model/app';
+import { type App, effectiveApp, type Release } from '#model/app';
 import type { Instance } from '#model/instance';
 import { keyOf } from '#model/keys';
 import { nearest } from '#model/nearest';
@@ -52,6 +52,7 @@ export async function deploy(store: Store, app: Name, options: DeployOptions): P
       return { release: wanted.number, changed: false, revision };
     }
     const number = (releases.at(-1)?.value.number ?? 0) + 1;
+    const counts = keptCounts(current?.value, { before: wanted?.spec, after: options.spec });
     const release: Release = {
       app,
       number,
@@ -59,12 +60,13 @@ export async function deploy(store: Store, app: Name, options: DeployOptions): P
       ...(options.artifact === undefined ? {} : { artifact: options.artifact }),
       createdAt: options.now,
       ...(options.rollbackOf === undefined ? {} : { rollbackOf: options.rollbackOf }),
+      ...(options.spec.releaseCommand === undefined ? {} : goesOnWith(current?.value, wanted, counts)),
       outcome: { kind: 'rolling' },
     };
     const next: App = {
       name: app,
       release: number,
-      counts: keptCounts(current?.value, { before: wanted?.spec, after: options.spec }),
+      counts,
       removing: false,
       activeSlots: keptSlots(current?.value, options.spec),
       ...(current?.value.restarts === undefined ? {} : { restarts: current.value.restarts }),
@@ -258,6 +260,14 @@ export function keptCounts(app: App | undefined, specs: { readonly before: AppSp
     return after !== undefined && after.count === specs.before?.services[service]?.count;
   });
   return Object.fromEntries(entries);
+}
+
+/** What an app goes on with while the release command of its next release runs: with what it has, or, if that waits for a command itself, with what was before. */
+function goesOnWith(app: App | undefined, wanted: Release | undefined, keptCounts: App['counts']): Pick<Release, 'before'> {
+  const effective = app && effectiveApp(app, wanted);
+  if (effective === undefined) return {};
+  const dropped = Object.fromEntries(Object.entries(effective.counts).filter(([service]) => keptCounts[service] === undefined));
+  return { before: { release: effective.release, counts: dropped } };
 }
 
 function keptSlots(app: App | undefined, spec: AppSpec): App['activeSlots'] {

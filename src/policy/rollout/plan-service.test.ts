@@ -248,20 +248,6 @@ test('R7: a canary that fails has taken nothing away', () => {
   equal(phase(service), 'failed');
 });
 
-test('R11: a release command stops the deploy with nothing changed', () => {
-  const service = stable();
-  service.deploy('good');
-  const release = service.releases.get(2);
-  ok(release !== undefined);
-  service.releases.set(2, { ...release, spec: { ...release.spec, releaseCommand: { command: ['migrate'], timeoutMs: 1 } } });
-  run(service, 5_000);
-  deepEqual(
-    [...service.instances.values()].map((each) => `${each.serial} r${each.release}`),
-    ['1 r1', '2 r1', '3 r1'],
-  );
-  ok(service.state.rollout.phase === 'failed' && service.state.rollout.cause.code === 'release-command');
-});
-
 test('N3: instances of a lost node are replaced at once, and the lost ones go when the others are ready', () => {
   const service = stable();
   fail(service, 'worker-2', { power: false });

@@ -91,9 +91,6 @@ function revertTarget(release: Release, releases: readonly Release[], template: 
   return target === undefined || before === undefined || after === undefined || isSameTemplate(before, after) ? undefined : target.number;
 }
 
-// R11 allows no deploy past a release command that was not run. Failing at once changes nothing, which leaving it out would.
-const NO_RELEASE_COMMAND: FailureCause = { code: 'release-command', message: 'this version cannot run a release command; remove "release" from the config' };
-
 interface Presence {
   readonly release: Release;
   readonly template: Template;
@@ -104,9 +101,6 @@ function planPresence(snapshot: ServiceSnapshot, { release, template, state }: P
   const { app, service } = snapshot;
   const { rollout } = state;
   const { spec } = template;
-  if (rollout.phase === 'rolling' && release.spec.releaseCommand !== undefined) {
-    return failed(snapshot, { release, rollout, cause: NO_RELEASE_COMMAND, state }, draft.now);
-  }
   const count = app.counts[service] ?? spec.count;
   const isHeld = rollout.phase === 'failed' && rollout.revertTo === undefined;
   const templateOfSlot: TemplateBySlot = isHeld ? heldTemplates(snapshot, rollout.release) : () => template;
