@@ -18,7 +18,16 @@ const backend = (slot: number) =>
     tier: 'primary',
     state: 'active',
   }) as const;
-const table: Route[] = [{ app, service, matches: [{ host: '*', path: '/' }], balance: 'round-robin', backends: ports.map((_, i) => backend(i + 1)) }];
+const table: Route[] = [
+  {
+    app,
+    service,
+    matches: [{ host: '*', path: '/' }],
+    balance: process.env['BALANCE'] ?? 'round-robin',
+    ...(process.env['RATE'] ? { rateLimit: { ratePerSecond: 1e6, burst: 1e6, per: 'client' } as const } : {}),
+    backends: ports.map((_, i) => backend(i + 1)),
+  },
+];
 for (let i = 1; i < routes; i++) {
   const name = parseName(`web-${i}`, 'a service');
   table.push({

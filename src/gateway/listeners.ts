@@ -25,12 +25,14 @@ export function bindListener(address: Address): { readonly handle: ListeningHand
     throw new PlatformError('INVALID', `Cannot listen on "${address.host}", because it is not an IP address`, { host: address.host });
   const make = (net as unknown as { _createServerHandle: HandleMaker })._createServerHandle;
   const handle = make(host, address.port, family);
-  if (typeof handle === 'number') {
-    const code = handle === addressInUse ? 'LOCKED' : 'INVALID';
-    const why = handle === addressInUse ? 'another program listens there' : `the system refused it (${handle})`;
-    throw new PlatformError(code, `Cannot listen on ${host}:${address.port}, because ${why}`, { host, port: address.port, system: handle });
-  }
   const bound: { port?: number } = {};
-  handle.getsockname(bound);
+  // That a port is in use is told when it is first asked for, not by binding.
+  const problem = typeof handle === 'number' ? handle : handle.getsockname(bound);
+  if (typeof handle === 'number' || problem !== 0) {
+    if (typeof handle !== 'number') handle.close();
+    const code = problem === addressInUse ? 'LOCKED' : 'INVALID';
+    const why = problem === addressInUse ? 'another program listens there' : `the system refused it (${problem})`;
+    throw new PlatformError(code, `Cannot listen on ${host}:${address.port}, because ${why}`, { host, port: address.port, system: problem });
+  }
   return { handle, address: { host, port: bound.port ?? address.port } };
 }

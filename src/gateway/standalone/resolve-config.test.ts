@@ -1,0 +1,157 @@
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { formatAddress, parseAddress, parseRate } from './config-values.ts';
+import { resolveGatewayConfig } from './resolve-config.ts';
+
+const small = { listen: '127.0.0.1:8080', routes: [{ service: 'web' }], services: { web: { backends: ['127.0.0.1:3000'] } } };
+
+function issuesOf(value: unknown): readonly string[] {
+  const resolved = resolveGatewayConfig(value, { secret: 'x' });
+  return resolved.ok ? [] : resolved.issues.map(({ path, message }) => `${path.join('.')} ${message}`);
+}
+
+test('the smallest file gets every default', () => {
+  deepEqual(resolveGatewayConfig(small, { secret: 'x' }), {
+    ok: true,
+    config: {
+      name: 'gateway',
+      listeners: [{ host: '127.0.0.1', port: 8080 }],
+      admin: { host: '127.0.0.1', port: 7781 },
+      drainMs: 30_000,
+      routes: [
+        {
+          app: 'gateway',
+          service: 'web',
+          matches: [{ host: '*', path: '/' }],
+          balance: 'round-robin',
+          backends: [
+            {
+              id: 'web/127.0.0.1:3000',
+              name: '127.0.0.1:3000',
+              attempt: 1,
+              address: { host: '127.0.0.1', port: 3000 },
+              weight: 1,
+              tier: 'primary',
+              state: 'active',
+            },
+          ],
+        },
+      ],
+    },
+  });
+});
+
+test('all that can be written is understood', () => {
+  const resolved = resolveGatewayConfig(
+    {
+      name: 'edge',
+      listen: [{ address: '0.0.0.0:80' }, '[::1]:81'],
+      admin: '127.0.0.1:9901',
+      workers: 2,
+      accessLog: '/var/log/haven',
+      drain: '5s',
+      stickySecret: 'sixteen-letters-or-more',
+      routes: [
+        { host: 'shop.example.com', service: 'web' },
+        { host: 'shop.example.com', path: '/api', service: 'web' },
+      ],
+      services: {
+        web: {
+          backends: [
+            { address: 'localhost:3000', weight: 2.5 },
+            { address: '10.0.0.2:3000', tier: 'backup', drain: true },
+          ],
+          balance: 'sticky?ttl=60m',
+          check: { tcp: true, interval: '500ms' },
+          slowStart: '0s',
+          retries: 1,
+          rateLimit: { rate: '600/m' },
+          timeouts: { connect: '1s', answer: '10s', idle: '2m' },
+          limits: { body: '1Mi', inFlight: 100, waiting: 0 },
+        },
+      },
+    },
+    { secret: 'x' },
+  );
+  ok(resolved.ok);
+  const [route] = resolved.config.routes;
+  deepEqual(
+    { ...route, backends: route?.backends.map(({ address, weight, tier, state }) => `${formatAddress(address)} ${weight} ${tier} ${state}`) },
+    {
+      app: 'edge',
+      service: 'web',
+      matches: [
+        { host: 'shop.example.com', path: '/' },
+        { host: 'shop.example.com', path: '/api' },
+      ],
+      balance: 'sticky?ttl=1h',
+      stickySecret: 'sixteen-letters-or-more',
+      slowStartMs: 0,
+      check: { probe: { kind: 'tcp' }, intervalMs: 500, timeoutMs: 500, rise: 2, fall: 3 },
+      rateLimit: { ratePerSecond: 10, burst: 10, per: 'client' },
+      settings: {
+        connectTimeoutMs: 1_000,
+        answerTimeoutMs: 10_000,
+        idleTimeoutMs: 120_000,
+        maxTries: 2,
+        maxBodyBytes: 1_048_576,
+        maxInFlight: 100,
+        maxWaiting: 0,
+      },
+      backends: ['127.0.0.1:3000 2.5 primary active', '10.0.0.2:3000 1 backup draining'],
+    },
+  );
+});
+
+test('every mistake is told at once, with what was probably meant', () => {
+  deepEqual(
+    issuesOf({
+      listen: '0.0.0.0',
+      admin: '10.0.0.1:9901',
+      wokers: 2,
+      routes: [{ service: 'wbe' }, { path: 'api', service: 'web' }],
+      services: { web: { backends: ['example.com:80', { address: '127.0.0.1:1', teir: 'backup' }], balance: 'least-requests', rateLimit: { rate: 'fast' } } },
+    }).map((issue) => issue.slice(0, 70)),
+    [
+      'listen must be an address with a port, such as "127.0.0.1:3000" or "[:',
+      'admin must be a loopback address: who reaches it can read and reload',
+      'routes.1.path must be a path such as "/api", without "." or ".."',
+      'services.web.backends.0 must be an IP address: names such as "example.',
+      'services.web.backends.1.teir is not a known key; did you mean "tier"? ',
+      'services.web.balance cannot be used: Cannot balance by "least-requests',
+      'services.web.rateLimit.rate must be a rate such as "100/s" or "30/m"',
+      'wokers is not a known key; did you mean "workers"? known here: name, l',
+      'routes.0.service is "wbe", but there are only web',
+    ],
+  );
+});
+
+test('what can only be a mistake is refused: hidden routes, the same backend or port twice, TLS and TCP listeners', () => {
+  deepEqual(issuesOf({ ...small, routes: [{ service: 'web' }, { host: '*', path: '/', service: 'web' }] }), [
+    'routes.1 has the same host and path as routes.0, which would get all its requests',
+  ]);
+  deepEqual(issuesOf({ ...small, services: { web: { backends: ['127.0.0.1:3000', 'localhost:3000'] } } }), [
+    'services.web.backends.1 is 127.0.0.1:3000 once more; give it a weight instead',
+  ]);
+  deepEqual(issuesOf({ ...small, listen: ['127.0.0.1:80', '127.0.0.1:81'], admin: '127.0.0.1:81' }), ['admin is 127.0.0.1:81 once more']);
+  deepEqual(issuesOf({ ...small, listen: { address: '127.0.0.1:443', tls: {} } }), [
+    'listen.tls is not available yet in this version: listeners are plain HTTP',
+  ]);
+  deepEqual(issuesOf({ ...small, listen: [{ address: '127.0.0.1:5432', tcp: 5432 }] }), [
+    'listen.0.tcp is not available yet in this version: listeners are plain HTTP',
+  ]);
+  ok(issuesOf('text').length === 1 && issuesOf(undefined).length === 1);
+});
+
+test('addresses and rates are read back as they are written', () => {
+  const hostArb = fc.oneof(fc.ipV4(), fc.ipV6());
+  fc.assert(
+    fc.property(hostArb, fc.integer({ min: 0, max: 65_535 }), (host, port) => {
+      deepEqual(parseAddress(formatAddress({ host, port })), { host, port });
+    }),
+  );
+  for (const text of ['', ':80', '1.2.3.4', '1.2.3.4:', '1.2.3.4:65536', '::1:80', '[::1]', 'http://1.2.3.4:80'])
+    equal(typeof parseAddress(text), 'string', text);
+  deepEqual(['100/s', '30/m', '0.5/s', '0/s', '5', '5/d'].map(parseRate), [100, 0.5, 0.5, undefined, undefined, undefined]);
+});
