@@ -81,6 +81,16 @@ test('what is to stop, to drain, or gone, is not started again however it ended'
   }
 });
 
+test('what runs once is over when it ends: with code 0 it has done its work, and whatever else happened, it is not started again', () => {
+  const once = exampleInstance({ runsOnce: { timeoutMs: 60_000 } });
+  const done = after(clean, worked, 0.5, once);
+  assert.deepEqual(done.stage, { kind: 'stopped', end: clean });
+  for (const why of ['exited', 'machine', 'restart', 'start-timeout', 'port-in-use', 'command-missing', 'install-failed', 'alive-check'] as const) {
+    assert.equal(after({ why, reason: 'r' }, worked, 0.5, once).stage.kind, 'failed', why);
+  }
+  assert.equal(after({ why: 'not-ready', reason: 'no secret' }, worked, 0.5, once).stage.kind, 'waiting');
+});
+
 test('a quick exit whose output says so is a port in use', () => {
   const output = ['starting', 'Error: listen EADDRINUSE: address already in use 127.0.0.1:20000'];
   const quick = classifyEnd({ ...crash, output }, { aliveMs: 500, isReady: false });

@@ -22,6 +22,8 @@ interface Ended {
 export function afterEnd({ instance, state, end, now, luck }: Ended): KeeperState {
   if (!instance || end.why === 'stop' || instance.intent.kind !== 'run') return { ...state, stage: { kind: 'stopped', end } };
   const failed: KeeperState = { ...state, stage: { kind: 'failed', end } };
+  if (instance.runsOnce && end.why !== 'not-ready')
+    return end.exit?.code === 0 && end.why === 'exited' ? { ...state, stage: { kind: 'stopped', end } } : failed;
   switch (end.why) {
     case 'restart':
       return renewed(state, instance);

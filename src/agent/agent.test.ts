@@ -65,6 +65,18 @@ test('a crashing instance waits longer each time, and is given up after its rest
   }
 });
 
+test('what runs once is started once: it stops with code 0, or has failed with its last lines', async () => {
+  for (const code of ['0', '3']) {
+    const spec = { run: { kind: 'process' as const, command: ['mortal'] as const }, listens: false };
+    const instance = exampleInstance({ environment: { LIFE_MS: '50', CODE: code }, runsOnce: { timeoutMs: 60_000 }, spec });
+    const rig = await started([instance]);
+    const ended = await rig.reach(instance.id, code === '0' ? 'stopped' : 'failed');
+    assert.deepEqual([ended.exit, ended.attempt, ended.output], [{ code: Number(code) }, 1, ['about to end', 'ending now']]);
+    await rig.pass(60_000);
+    assert.equal(rig.cluster.status(instance.id)?.attempt, 1);
+  }
+});
+
 test("the operator's restart starts a failed instance afresh, and a running one by stopping it first", async () => {
   const instance = exampleInstance({
     environment: { CODE: '1' },

@@ -216,6 +216,19 @@ law(
   ({ action, facts }) => (action.kind === 'end' && action.end.why === 'alive-check') === facts.check.failures >= 3,
 );
 
+test('what runs once needs no check, is ended at its timeout, and is not started a second time', () => {
+  const instance = exampleInstance({ runsOnce: { timeoutMs: 60_000 }, spec: { listens: false, checks: { startup } } });
+  const plan = (stage: Stage, attempt = 1) =>
+    planInstance({ instance, state: { ...INITIAL_STATE, attempt, stage }, facts: { ...INITIAL_FACTS, isPrepared: true }, now: NOW });
+  const running = (ms: number): Stage => ({ kind: 'process', identity, startedAt: ago(ms), readyAt: ago(ms) });
+  assert.deepEqual(plan({ kind: 'idle' }, 0), { kind: 'start' });
+  assert.equal(plan({ kind: 'process', identity, startedAt: ago(0) }).kind, 'become-running');
+  assert.deepEqual(plan(running(59_000)), { kind: 'wait', until: NOW + 1_000 });
+  const late: End = { why: 'start-timeout', reason: 'did not end within 1m' };
+  assert.deepEqual(plan(running(60_000)), { kind: 'end', signal: 'SIGTERM', end: late });
+  for (const stage of [{ kind: 'idle' }, { kind: 'waiting', until: ago(0), end: crashed }] as const) assert.equal(plan(stage).kind, 'stop');
+});
+
 test('startup is asked quickly at first and then at its pace, never past its deadline', () => {
   const instance = exampleInstance({ spec: { checks: { startup: { ...startup, intervalMs: 1_000 } } } });
   const pace = [0, 1, 2, 4, 8, 16, 64].map((probes) => {

@@ -1,4 +1,5 @@
 import { unreachable } from '#base/assert';
+import { formatDuration } from '#base/duration';
 import type { Instance } from '#model/instance';
 import type { Check, Probe } from '#model/spec';
 import type { Instant } from '#world/world';
@@ -69,6 +70,7 @@ export function planInstance(situation: Situation): Action {
       end: stage.kind === 'waiting' ? stage.end : { why: 'stop', reason: `not started, because it is draining: ${instance.intent.reason}` },
     };
   }
+  if (instance.runsOnce && state.attempt > 0 && (stage.kind === 'idle' || stage.kind === 'waiting')) return { kind: 'stop', end: NOT_TWICE };
   if (instance.restartNonce > state.nonce) return { kind: 'renew' };
   switch (stage.kind) {
     case 'idle':
@@ -91,8 +93,18 @@ function planProcess(situation: Situation, stage: ProcessStage): Action {
   // What is left of the group without its leader holds the port and serves nobody.
   if (facts.exit) return { kind: 'end', signal: 'SIGKILL', end: { why: 'exited', reason: describeExit(facts), exit: facts.exit } };
   if (!instance) return unreachable(instance as never);
+  if (instance.runsOnce) return planOnce(situation, stage, instance.runsOnce.timeoutMs);
   if (instance.restartNonce > state.nonce) return { kind: 'end', signal: 'SIGTERM', end: { why: 'restart', reason: 'restarted by the operator' } };
   return stage.readyAt ? planRunning(situation, instance, stage.readyAt.at) : planStarting(situation, instance, stage.startedAt.at);
+}
+
+/** The agent before us may have seen it end, or not: nobody can tell what it did. */
+const NOT_TWICE: End = { why: 'machine', reason: 'its start or its end was missed, and it is not started a second time' };
+
+function planOnce({ now }: Situation, { startedAt, readyAt }: ProcessStage, timeoutMs: number): Action {
+  const deadline = (startedAt.at + timeoutMs) as Instant;
+  if (now >= deadline) return { kind: 'end', signal: 'SIGTERM', end: { why: 'start-timeout', reason: `did not end within ${formatDuration(timeoutMs)}` } };
+  return readyAt ? { kind: 'wait', until: deadline } : { kind: 'become-running', reason: 'it has begun' };
 }
 
 function planStarting({ facts, now }: Situation, instance: Instance, startedAt: Instant): Action {
