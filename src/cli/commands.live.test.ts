@@ -182,9 +182,10 @@ test('the life of an app by the command line', async (t) => {
     match(stdout, /web\.\d \| listening/);
   });
 
-  await t.test('exec ends with the exit code of the command', async () => {
-    const { code, stdout } = await haven(['exec', 'shop/web.1', '--', 'node', '-e', 'console.log(process.env.GREETING); process.exit(7)']);
-    deepEqual([code, stdout], [7, 'late\n']);
+  await t.test('exec prints each line of the command as one, and ends with its exit code', async () => {
+    const script = 'console.log(process.env.GREETING); console.log("second"); process.stdout.write("last"); process.exit(7)';
+    const { code, stdout } = await haven(['exec', 'shop/web.1', '--', 'node', '-e', script]);
+    deepEqual([code, stdout], [7, 'late\nsecond\nlast\n']);
   });
 
   await t.test('restart starts new attempts', async () => {
