@@ -139,6 +139,8 @@ export interface ServiceConfig {
   readonly count?: number;
   /** `'balanced'`: all instances get requests; `'active-standby'`: one does while the others stand by. */
   readonly mode?: 'balanced' | 'active-standby';
+  /** Which instance gets a request: `'round-robin'`, `'least-request'`, `'peak-ewma'`, `'hash?on=header:x-user'`, `'sticky'` … A change restarts nothing. */
+  readonly balance?: string;
   /** What each instance is given: `{ cpu: 0.1, memory: '256Mi' }` */
   readonly resources?: { readonly cpu?: number; readonly memory?: Size };
   readonly update?: Update;

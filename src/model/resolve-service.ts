@@ -41,6 +41,7 @@ export function resolveService(
     ...(hostPort === undefined ? {} : { hostPort }),
     count,
     mode: input.mode ?? 'balanced',
+    ...(input.balance === undefined ? {} : { balance: input.balance }),
     resources: {
       cpu: input.resources?.cpu ?? DEFAULTS.resources.cpu,
       memoryBytes: parseSizeBytes(input.resources?.memory ?? DEFAULTS.resources.memory),

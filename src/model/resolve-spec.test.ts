@@ -75,6 +75,7 @@ const REFUSED: readonly (readonly [config: unknown, ...issues: RegExp[]])[] = [
   [{ name: 'shop', web, enviroments: { staging: {} } }, /^enviroments: .*\[environments\]$/],
   [{ name: 'shop', web, secret: ['A'] }, /^secret: .*\[secrets\]$/],
   [{ name: 'shop', web: { ...web, mode: 'active-stanby' } }, /^web\.mode: must be "balanced" or "active-standby", not "active-stanby" \[active-standby\]$/],
+  [{ name: 'shop', web: { ...web, balance: 'fast ones' } }, /^web\.balance: must be a balance policy such as "round-robin"/],
   [{ name: 'shop', web: { ...web, count: '3' } }, /^web\.count: must be a whole number from 0 to 1000/],
   [{ name: 'shop', web: { ...web, count: 1.5 } }, /^web\.count: must be a whole number/],
   [{ name: 'shop', web: { ...web, count: -1 } }, /^web\.count: must be a whole number/],

@@ -133,6 +133,11 @@ export const serviceSchema = z.strictObject({
   health: z.union([httpPath, health], 'must be a path such as "/healthz", or { startup, ready, alive }').optional(),
   count: wholeNumber({ from: 0, to: MAX_COUNT }).optional(),
   mode: z.enum(['balanced', 'active-standby']).optional(),
+  // Which policies there are is known above the model.
+  balance: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,39}(?:\?[^\s?]{1,200})?$/, 'must be a balance policy such as "round-robin" or "peak-ewma?decay=5s"')
+    .optional(),
   resources: z
     .strictObject({ cpu: z.number().min(0.001, 'must be at least 0.001').max(1_024, 'must be at most 1024').optional(), memory: size.optional() })
     .optional(),

@@ -31,6 +31,8 @@ export interface ServiceSpec {
   readonly hostPort?: number;
   readonly count: number;
   readonly mode: 'balanced' | 'active-standby';
+  /** A policy string; absent: `round-robin`. */
+  readonly balance?: string;
   readonly resources: Resources;
   readonly environment: Readonly<Record<string, string>>;
   readonly checks: Checks;

@@ -1,4 +1,5 @@
 import { resolveApp } from '#model/resolve-spec';
+import { balanceIssuesOf } from '#policy/balance/spec-balance';
 import type { CommandInput } from '../command.ts';
 import { listOption, textOption } from '../options.ts';
 import { invalidConfig } from './issues.ts';
@@ -23,5 +24,7 @@ export async function prepareConfig({ args, options }: CommandInput): Promise<Pr
   // The cluster checks again; asking here first spares an upload and works without a cluster.
   const resolved = resolveApp(value, environment === undefined ? {} : { environment });
   if (!resolved.ok) throw invalidConfig(loaded, resolved.issues);
+  const issues = balanceIssuesOf(resolved.spec);
+  if (issues.length > 0) throw invalidConfig(loaded, issues);
   return { loaded, value, app: resolved.spec.name, ...(environment === undefined ? {} : { environment }), warnings: resolved.warnings };
 }

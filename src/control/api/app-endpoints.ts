@@ -7,6 +7,7 @@ import { keyOf } from '#model/keys';
 import { resolveApp } from '#model/resolve-spec';
 import type { AppSpec } from '#model/spec';
 import { MAX_COUNT } from '#model/spec-schema';
+import { balanceIssuesOf } from '#policy/balance/spec-balance';
 import { deploy, existing, remove, restart, restartInPlace, rollback, scale, switchActive } from './app-changes.ts';
 import { execute, followLines, lastLines, type OutputParts } from './app-output.ts';
 import { readPrefix, readState } from './cluster-state.ts';
@@ -37,8 +38,8 @@ export const APP_ENDPOINTS: readonly Endpoint[] = [
     path: '/v1/apps',
     summary: 'all apps with their services',
     answers: 'AppView[]',
-    handle: async ({ store }) => {
-      const state = await readState(store);
+    handle: async (parts) => {
+      const state = await readState(parts);
       return json(state.apps.map((app) => appView(state, app)));
     },
   }),
@@ -47,9 +48,9 @@ export const APP_ENDPOINTS: readonly Endpoint[] = [
     path: '/v1/apps/:app',
     summary: 'one app with its services',
     answers: 'AppView',
-    handle: async ({ store }, { parameters }) => {
-      const { key } = await existing(store, parameters.name('app'));
-      const state = await readState(store);
+    handle: async (parts, { parameters }) => {
+      const { key } = await existing(parts.store, parameters.name('app'));
+      const state = await readState(parts);
       const app = state.apps.find((candidate) => candidate.key === key);
       if (!app) throw new PlatformError('NOT_FOUND', `Cannot find app "${parameters.name('app')}"`, { next: 'haven status' });
       return json(appView(state, app));
@@ -76,7 +77,7 @@ export const APP_ENDPOINTS: readonly Endpoint[] = [
     handle: async (parts, { parameters, body }) => {
       const { spec, warnings } = specOf(parameters.name('app'), body);
       await checkRoutes(parts.store, spec);
-      return json(await planView(parts.store, { spec, warnings, ...(body.artifact === undefined ? {} : { artifact: body.artifact }) }));
+      return json(await planView(parts, { spec, warnings, ...(body.artifact === undefined ? {} : { artifact: body.artifact }) }));
     },
   }),
   endpoint({
@@ -160,7 +161,7 @@ export const APP_ENDPOINTS: readonly Endpoint[] = [
     handle: async (parts, { parameters, body }) => {
       const app = parameters.name('app');
       const service = parameters.name('service');
-      const state = await readState(parts.store);
+      const state = await readState(parts);
       const active = state.services.find(({ value }) => value.app === app && value.service === service)?.value.activeSlot;
       const instances = instanceViews(state, { app, service });
       const standbys = instances.filter((instance) => instance.tier === 'backup' && (instance.state === 'healthy' || instance.state === 'running'));
@@ -209,7 +210,7 @@ export const APP_ENDPOINTS: readonly Endpoint[] = [
     summary: 'all instances, or those of one app',
     query: z.object({ app: z.string().max(40).optional() }),
     answers: 'InstanceView[]',
-    handle: async ({ store }, { query }) => json(instanceViews(await readState(store), query.app === undefined ? {} : { app: query.app })),
+    handle: async (parts, { query }) => json(instanceViews(await readState(parts), query.app === undefined ? {} : { app: query.app })),
   }),
   endpoint({
     method: 'POST',
@@ -231,11 +232,12 @@ function specOf(
   sent: { readonly config?: unknown; readonly environment?: string | undefined },
 ): { readonly spec: AppSpec; readonly warnings: readonly string[] } {
   const resolved = resolveApp(sent.config, sent.environment === undefined ? {} : { environment: sent.environment });
-  if (!resolved.ok) {
-    const [first, ...others] = resolved.issues;
+  const issues = resolved.ok ? balanceIssuesOf(resolved.spec) : resolved.issues;
+  if (!resolved.ok || issues.length > 0) {
+    const [first, ...others] = issues;
     const what = first ? `${first.path.join('.') || 'it'} ${first.message}` : 'it is not valid';
     const more = others.length > 0 ? ` (and ${others.length} more)` : '';
-    throw new PlatformError('INVALID', `Cannot use the config, because ${what}${more}`, { issues: resolved.issues, next: 'haven plan' });
+    throw new PlatformError('INVALID', `Cannot use the config, because ${what}${more}`, { issues, next: 'haven plan' });
   }
   if (resolved.spec.name !== app) {
     throw new PlatformError('INVALID', `Cannot deploy the config of "${resolved.spec.name}" as app "${app}"`, {

@@ -4,6 +4,7 @@ import { PREFIX } from '#model/keys';
 import type { Mirrored } from '#model/mirror';
 import type { AppSpec } from '#model/spec';
 import type { Store } from '#store/store';
+import type { World } from '#world/world';
 import { snapshotOf } from '../cluster-snapshot.ts';
 import { planDeploy } from '../plan-deploy.ts';
 import { keptCounts } from './app-changes.ts';
@@ -12,11 +13,12 @@ import { nodeViews, releaseOf } from './views.ts';
 
 /** What a deploy of the spec would change: the dry run of control's own decisions, with what differs key by key. */
 export async function planView(
-  store: Store,
+  parts: { readonly world: Pick<World, 'clock'>; readonly store: Store },
   wanted: { readonly spec: AppSpec; readonly artifact?: string; readonly warnings: readonly string[] },
 ): Promise<PlanView> {
   const { spec, artifact } = wanted;
-  const state = await readState(store);
+  const { store } = parts;
+  const state = await readState(parts);
   const stored = state.apps.find(({ value }) => value.name === spec.name);
   const release = stored && releaseOf(state, stored.value);
   const before = release?.spec;
@@ -50,7 +52,7 @@ async function dryRunParts(store: Store, state: ClusterState) {
 }
 
 /** Keys of a service whose change restarts nothing (R10). */
-const IN_PLACE = new Set(['count', 'mode', 'checks.ready', 'update', 'stop', 'restart', 'routes', 'placement.policy', 'fetchTimeoutMs']);
+const IN_PLACE = new Set(['count', 'mode', 'balance', 'checks.ready', 'update', 'stop', 'restart', 'routes', 'placement.policy', 'fetchTimeoutMs']);
 
 function sharedPart({ environment, secrets }: AppSpec) {
   return { environment, secrets };

@@ -2,6 +2,7 @@ import type { Name } from '#base/name';
 import { type Instance, type InstanceStatus, instanceName } from '#model/instance';
 import type { Backend, Route } from '#model/route';
 import type { Check, ServiceSpec } from '#model/spec';
+import { DEFAULT_BALANCE } from '../balance/balancers.ts';
 import { canonical } from './template.ts';
 
 /** What a route is made from. */
@@ -20,7 +21,7 @@ export function routeOf({ app, service, spec, internalPort, instances }: RoutePa
     service,
     matches: spec.routes,
     ...(internalPort === undefined ? {} : { internalPort }),
-    balance: 'round-robin',
+    balance: spec.balance ?? DEFAULT_BALANCE,
     ...(spec.checks.ready === undefined ? {} : { check: spec.checks.ready }),
     backends: instances
       .map(({ instance, status }) => backendOf(instance, status, spec.checks.ready))
