@@ -340,6 +340,13 @@ export interface RestartRequest {
 /** How a deploy ended. `removed`: the app was removed meanwhile. */
 export type DeployOutcome = 'stable' | 'failed' | 'reverted' | 'superseded' | 'removed';
 
+/** One service when a deploy ended. `rolling`: it is still on its way to its release. No `runs`: nothing of it. */
+export interface ServiceResult {
+  readonly service: string;
+  readonly phase: 'waiting' | 'idle' | 'rolling' | 'failed';
+  readonly runs?: number;
+}
+
 /** One line of GET /v1/apps/APP/deploys/RELEASE/follow; `result` is the last. */
 export type DeployEvent =
   | { readonly kind: 'service'; readonly service: ServiceView }
@@ -347,13 +354,24 @@ export type DeployEvent =
   | { readonly kind: 'instance-gone'; readonly id: string; readonly name: string }
   | { readonly kind: 'event'; readonly event: EventView }
   | { readonly kind: 'heartbeat' }
+  /** How far the release command is; nothing of the release is placed before it has passed. */
+  | {
+      readonly kind: 'release-command';
+      readonly state: 'waiting' | 'running' | 'passed' | 'failed';
+      readonly at: number;
+      readonly node?: string;
+      /** Why it waits, or has failed. */
+      readonly reason?: string;
+    }
   | {
       readonly kind: 'result';
       readonly app: string;
       readonly release: number;
       readonly outcome: DeployOutcome;
-      /** The release that runs now; none if the app is gone or nothing runs. */
+      /** The release that runs now; none if the app is gone, nothing runs, or its services run different ones. */
       readonly runs?: number;
+      /** What each service runs now. */
+      readonly services?: readonly ServiceResult[];
       readonly cause?: FailureCause;
       readonly supersededBy?: number;
     };

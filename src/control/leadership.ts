@@ -3,7 +3,7 @@ import { hasCode, messageOf, PlatformError } from '#base/errors';
 import { isAbort, unlessAborted } from '#base/signal';
 import { LEADER_KEY } from '#model/keys';
 import type { Compare, LeaseId, Revision, Store } from '#store/store';
-import type { Instant, World } from '#world/world';
+import type { Instant, UnixMs, World } from '#world/world';
 
 const RETRY: Backoff = { baseMs: 200, capMs: 5_000, jitter: 0.5 };
 
@@ -19,6 +19,8 @@ export interface Candidacy {
 /** What is written at LEADER_KEY. */
 export interface LeaderRecord {
   readonly identity: string;
+  /** On the wall clock of the leader, when it asked for the lead. */
+  readonly since?: UnixMs;
 }
 
 /**
@@ -94,7 +96,7 @@ interface Held {
 async function acquire({ world, store, identity, leaseMs }: Candidacy, signal: AbortSignal): Promise<Held | undefined> {
   const sentAt = world.clock.now();
   const { id: lease } = await unlessAborted(store.grantLease(leaseMs), signal);
-  const record: LeaderRecord = { identity };
+  const record: LeaderRecord = { identity, since: world.clock.wall() };
   const result = await store.transact(
     {
       compare: [{ key: LEADER_KEY, target: 'createRevision', is: '=', to: 0 }],

@@ -171,7 +171,7 @@ test('a follower sees the deploy to its end, whatever the end is', async () => {
   const cause = { code: 'exited', message: 'it ended with code 1', output: ['boom'] };
   await put(keyOf.release(name, 1), { ...release, outcome: { kind: 'failed', at: 1, cause } });
   const lines = await reading;
-  deepEqual(lines.at(-1), { kind: 'result', app: 'followed', release: 1, runs: 1, outcome: 'failed', cause });
+  deepEqual(lines.at(-1), { kind: 'result', app: 'followed', release: 1, outcome: 'failed', cause });
   ok(lines.some((line) => line.kind === 'instance' && line.instance.name === 'web.1' && line.instance.state === 'pending'));
   ok(lines.some((line) => line.kind === 'event' && line.event.kind === 'deployed'));
   equal(await client.refusal('/v1/apps/followed/deploys/7/follow'), '404 NOT_FOUND');

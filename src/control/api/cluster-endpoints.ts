@@ -31,8 +31,8 @@ export const CLUSTER_ENDPOINTS: readonly Endpoint[] = [
     path: '/v1/pools',
     summary: 'all pools',
     answers: 'PoolView[]',
-    handle: async ({ store }) => {
-      const state = await readState(store);
+    handle: async (parts) => {
+      const state = await readState(parts);
       return json(state.pools.map(({ value }) => poolView(state, value)));
     },
   }),
@@ -45,7 +45,7 @@ export const CLUSTER_ENDPOINTS: readonly Endpoint[] = [
     handle: async (parts, { parameters, body }) => {
       const pool = parameters.name('pool');
       const changed = await putPool(parts.store, pool, { nodes: body.nodes, ...(body.resources ? { resources: body.resources } : {}) });
-      return json(await poolNamed(parts.store, pool), changed ? 201 : 200);
+      return json(await poolNamed(parts, pool), changed ? 201 : 200);
     },
   }),
   endpoint({
@@ -56,7 +56,7 @@ export const CLUSTER_ENDPOINTS: readonly Endpoint[] = [
     handle: async (parts, { parameters }) => {
       const pool = parameters.name('pool');
       await removePool(parts.store, pool);
-      return json(await poolNamed(parts.store, pool));
+      return json(await poolNamed(parts, pool));
     },
   }),
   endpoint({
@@ -64,7 +64,7 @@ export const CLUSTER_ENDPOINTS: readonly Endpoint[] = [
     path: '/v1/nodes',
     summary: 'all nodes with their condition and load',
     answers: 'NodeView[]',
-    handle: async ({ store }) => json(nodeViews(await readState(store))),
+    handle: async (parts) => json(nodeViews(await readState(parts))),
   }),
   nodeEndpoint('cordon', {
     summary: 'place nothing new on a node',
@@ -95,7 +95,7 @@ export const CLUSTER_ENDPOINTS: readonly Endpoint[] = [
     path: '/v1/gateways',
     summary: 'all gateways that live',
     answers: 'GatewayView[]',
-    handle: async ({ store }) => json((await readState(store)).gateways.map(({ value }) => gatewayView(value))),
+    handle: async (parts) => json((await readState(parts)).gateways.map(({ value }) => gatewayView(value))),
   }),
   endpoint({
     method: 'GET',
@@ -121,9 +121,9 @@ export const CLUSTER_ENDPOINTS: readonly Endpoint[] = [
     summary: 'why something is as it is, and what would help',
     query: z.object({ object: z.string().min(1).max(160) }),
     answers: 'WhyView',
-    handle: async ({ store }, { query }) => {
-      const state = await readState(store);
-      return json(await whyView({ state, store }, query.object));
+    handle: async (parts, { query }) => {
+      const state = await readState(parts);
+      return json(await whyView({ state, store: parts.store }, query.object));
     },
   }),
 ];
@@ -144,7 +144,7 @@ function nodeEndpoint<Body>(
       const changed = await changeNode(store, node, { change, now: world.clock.wall() });
       const how = change.kind === 'power' ? `power ${change.power}` : change.kind;
       if (changed) await recordEvent(world, store, { object: `node/${node}`, level: 'info', kind: change.kind, message: `An operator asked for: ${how}` });
-      const view = nodeViews(await readState(store)).find((candidate) => candidate.name === node);
+      const view = nodeViews(await readState({ world, store })).find((candidate) => candidate.name === node);
       if (!view) throw new PlatformError('NOT_FOUND', `Cannot find node "${node}"`, { next: 'haven node ls' });
       return json(view);
     },
@@ -152,7 +152,7 @@ function nodeEndpoint<Body>(
 }
 
 async function statusView({ store, world, version, startedAt }: ApiParts): Promise<StatusView> {
-  const [state, { revision, oldest, keys }] = await Promise.all([readState(store), store.status()]);
+  const [state, { revision, oldest, keys }] = await Promise.all([readState({ world, store }), store.status()]);
   const apps = state.apps.map((app) => appView(state, app));
   const nodes = nodeViews(state);
   const { leader } = state;
@@ -170,8 +170,8 @@ async function statusView({ store, world, version, startedAt }: ApiParts): Promi
   };
 }
 
-async function poolNamed(store: Store, pool: string) {
-  const state = await readState(store);
+async function poolNamed(parts: ApiParts, pool: string) {
+  const state = await readState(parts);
   const found = state.pools.find(({ value }) => value.name === pool);
   if (!found) throw new PlatformError('NOT_FOUND', `Cannot find pool "${pool}"`, { next: 'haven pool ls' });
   return poolView(state, found.value);

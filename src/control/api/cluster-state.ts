@@ -1,9 +1,12 @@
 import type { App, Release, ServiceState } from '#model/app';
+import type { GatewayFence } from '#model/fence';
 import type { Instance, InstanceStatus } from '#model/instance';
 import { LEADER_KEY, PREFIX } from '#model/keys';
 import type { AgentStatus, Node, Pool } from '#model/node';
 import type { GatewayStatus, Route } from '#model/route';
 import type { KeyValue, Revision, Store } from '#store/store';
+import type { World } from '#world/world';
+import { CONTROL_DEFAULTS } from '../control-options.ts';
 import type { LeaderRecord } from '../leadership.ts';
 
 /** An object of the store with its key and revision. */
@@ -18,6 +21,8 @@ export interface Stored<Value> {
 export interface ClusterState {
   readonly revision: number;
   readonly leader: Stored<LeaderRecord> | undefined;
+  /** N8: so soon after a leader's start that it has declared nobody lost yet. By the wall clocks of the two processes: good enough to show. */
+  readonly isGracePeriod: boolean;
   readonly apps: readonly Stored<App>[];
   readonly releases: readonly Stored<Release>[];
   readonly services: readonly Stored<ServiceState>[];
@@ -25,6 +30,8 @@ export interface ClusterState {
   readonly statusesById: ReadonlyMap<string, InstanceStatus>;
   readonly routes: readonly Stored<Route>[];
   readonly gateways: readonly Stored<GatewayStatus>[];
+  /** Gateways that control has counted out. */
+  readonly fences: readonly Stored<GatewayFence>[];
   readonly pools: readonly Stored<Pool>[];
   readonly nodes: readonly Stored<Node>[];
   readonly agentsByNode: ReadonlyMap<string, AgentStatus>;
@@ -36,10 +43,10 @@ export interface ClusterState {
 const LATE_SHARE = 0.5;
 
 /** Reads the whole state at one revision. */
-export async function readState(store: Store): Promise<ClusterState> {
+export async function readState({ world, store }: { readonly world: Pick<World, 'clock'>; readonly store: Store }): Promise<ClusterState> {
   const { revision } = await store.status();
   const read = <Value>(prefix: string) => readPrefix<Value>(store, prefix, revision);
-  const [leader, apps, releases, services, instances, statuses, routes, gateways, pools, nodes, agents] = await Promise.all([
+  const [leaderItem, apps, releases, services, instances, statuses, routes, gateways, fences, pools, nodes, agents] = await Promise.all([
     store.get(LEADER_KEY, { revision }),
     read<App>(PREFIX.apps),
     read<Release>(PREFIX.releases),
@@ -48,13 +55,16 @@ export async function readState(store: Store): Promise<ClusterState> {
     read<InstanceStatus>(PREFIX.statuses),
     read<Route>(PREFIX.routes),
     read<GatewayStatus>(PREFIX.gateways),
+    read<GatewayFence>(PREFIX.fences),
     read<Pool>(PREFIX.pools),
     read<Node>(PREFIX.nodes),
     store.list({ prefix: PREFIX.agents }, { revision }),
   ]);
+  const leader = leaderItem && stored<LeaderRecord>(leaderItem);
   return {
     revision,
-    leader: leader && stored(leader),
+    leader,
+    isGracePeriod: leader !== undefined && world.clock.wall() < (leader.value.since ?? 0) + CONTROL_DEFAULTS.nodeLeaseMs + CONTROL_DEFAULTS.lostGraceMs,
     apps,
     releases,
     services,
@@ -62,6 +72,7 @@ export async function readState(store: Store): Promise<ClusterState> {
     statusesById: new Map(statuses.map(({ value }) => [value.id, value])),
     routes,
     gateways,
+    fences,
     pools,
     nodes,
     agentsByNode: new Map(agents.items.map((item) => stored<AgentStatus>(item).value).map((agent) => [agent.node, agent])),

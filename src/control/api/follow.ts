@@ -1,7 +1,7 @@
-import type { DeployEvent, EventView } from '@haven/sdk';
+import type { DeployEvent, EventView, ServiceResult } from '@haven/sdk';
 import { PlatformError } from '#base/errors';
 import type { Name } from '#base/name';
-import type { Release } from '#model/app';
+import type { Release, ServiceState } from '#model/app';
 import type { Event } from '#model/event';
 import { PREFIX } from '#model/keys';
 import type { StoreView, ViewBatch } from '#model/store-view';
@@ -24,7 +24,7 @@ export async function followDeploy(
   parts: FollowParts,
   options: { readonly app: Name; readonly release: number; readonly signal: AbortSignal },
 ): Promise<AsyncIterable<DeployEvent>> {
-  const state = await readState(parts.store);
+  const state = await readState(parts);
   if (!releaseIn(state, options)) {
     throw new PlatformError('NOT_FOUND', `Cannot follow release ${options.release} of ${options.app}, because there is none`, {
       next: `haven status ${options.app}`,
@@ -42,7 +42,7 @@ async function* deployEvents(
   const ended = new AbortController();
   const batches = parts.view.watch('', { fromRevision: state.revision + 1, signal: AbortSignal.any([signal, ended.signal]) });
   try {
-    const shown = new Shown(app);
+    const shown = new Shown(app, options.release);
     const since = releaseIn(state, options)?.createdAt ?? 0;
     for (const event of await eventsOf(parts.store, app)) if (event.at >= since) yield { kind: 'event', event };
     yield* shown.changes(state);
@@ -52,7 +52,7 @@ async function* deployEvents(
         for (const event of eventsIn(batch, app)) yield { kind: 'event', event };
         if (batch.revision <= state.revision || !batch.events.some((change) => concerns(app, keyOfChange(change)))) continue;
         await parts.world.clock.sleep(BURST_MS, signal);
-        state = await readState(parts.store);
+        state = await readState(parts);
         yield* shown.changes(state);
         result = resultOf(state, options);
         if (result) break;
@@ -67,11 +67,14 @@ async function* deployEvents(
 /** What the reader has seen, so that only what changed is sent. */
 class Shown {
   readonly #app: Name;
+  readonly #followed: number;
   readonly #servicesByName = new Map<string, string>();
+  #command = '';
   readonly #instancesById = new Map<string, { readonly name: string; readonly text: string }>();
 
-  constructor(app: Name) {
+  constructor(app: Name, followed: number) {
     this.#app = app;
+    this.#followed = followed;
   }
 
   changes(state: ClusterState): DeployEvent[] {
@@ -79,6 +82,10 @@ class Shown {
     const release = app && state.releases.find(({ value }) => value.app === app.name && value.number === app.release)?.value;
     const instances = instanceViews(state, { app: this.#app });
     const events: DeployEvent[] = [];
+    const followed = releaseIn(state, { app: this.#app, release: this.#followed });
+    const command = followed && commandEvent(followed);
+    if (command !== undefined && JSON.stringify(command) !== this.#command) events.push(command);
+    if (command !== undefined) this.#command = JSON.stringify(command);
     for (const instance of instances) {
       // Use and output change all the time and are not what a deploy is about.
       const { usage: _usage, ...told } = instance;
@@ -102,14 +109,29 @@ class Shown {
   }
 }
 
+function commandEvent({ command, outcome }: Release): DeployEvent | undefined {
+  if (command === undefined) return undefined;
+  const isFailed = command.kind !== 'passed' && (outcome.kind === 'failed' || outcome.kind === 'reverted');
+  if (isFailed) return { kind: 'release-command', state: 'failed', at: outcome.at, reason: outcome.cause.message };
+  switch (command.kind) {
+    case 'waiting':
+      return { kind: 'release-command', state: 'waiting', at: command.since, reason: command.reason };
+    case 'running':
+      return { kind: 'release-command', state: 'running', at: command.since, node: command.node };
+    case 'passed':
+      return { kind: 'release-command', state: 'passed', at: command.at };
+  }
+}
+
 function releaseIn(state: ClusterState, wanted: { readonly app: Name; readonly release: number }): Release | undefined {
   return state.releases.find(({ value }) => value.app === wanted.app && value.number === wanted.release)?.value;
 }
 
 function resultOf(state: ClusterState, wanted: { readonly app: Name; readonly release: number }): DeployEvent | undefined {
   const { app, release: number } = wanted;
-  const runs = state.apps.find(({ value }) => value.name === app)?.value.release;
-  const base = { kind: 'result', app, release: number, ...(runs === undefined ? {} : { runs }) } as const;
+  const services = serviceResults(state, app);
+  const runs = runsNow(services);
+  const base = { kind: 'result', app, release: number, ...(runs === undefined ? {} : { runs }), ...(services.length === 0 ? {} : { services }) } as const;
   const outcome = releaseIn(state, wanted)?.outcome;
   switch (outcome?.kind) {
     case undefined:
@@ -117,14 +139,48 @@ function resultOf(state: ClusterState, wanted: { readonly app: Name; readonly re
     case 'rolling':
       return undefined;
     case 'stable':
-      return { ...base, outcome: 'stable' };
+      return { ...base, runs: number, outcome: 'stable' };
     case 'superseded':
       return { ...base, outcome: 'superseded', supersededBy: outcome.by };
     case 'reverted':
-      return { ...base, outcome: 'reverted', runs: outcome.to, cause: outcome.cause };
+      return { ...base, outcome: 'reverted', cause: outcome.cause };
     case 'failed':
       return { ...base, outcome: 'failed', cause: outcome.cause };
   }
+}
+
+function serviceResults(state: ClusterState, app: Name): ServiceResult[] {
+  return state.services
+    .map(({ value }) => value)
+    .filter((service) => service.app === app)
+    .map(({ service, rollout }) => {
+      const runs = releaseOfService(state, { app, service, rollout });
+      return { service, phase: rollout.phase === 'idle' && rollout.release === 0 ? 'waiting' : rollout.phase, ...(runs === undefined ? {} : { runs }) };
+    });
+}
+
+/** The release a service runs, or goes back to; none while it is on its way, and when nothing of it is to run. */
+function releaseOfService(state: ClusterState, { app, service, rollout }: Pick<ServiceState, 'app' | 'service' | 'rollout'>): number | undefined {
+  switch (rollout.phase) {
+    case 'idle':
+      return rollout.release === 0 ? undefined : rollout.release;
+    case 'rolling':
+      return undefined;
+    case 'failed': {
+      if (rollout.revertTo !== undefined) return rollout.revertTo;
+      // Without a release to go back to, whatever is older stays.
+      const own = state.instances.map(({ value }) => value).filter((instance) => instance.app === app && instance.service === service);
+      const older = own.filter((instance) => instance.intent.kind === 'run' && instance.release !== rollout.release);
+      return older.length === 0 ? undefined : Math.max(...older.map((instance) => instance.release));
+    }
+  }
+}
+
+/** What the whole app runs, if that is one release. */
+function runsNow(services: readonly ServiceResult[]): number | undefined {
+  const releases = new Set(services.map((service) => service.runs));
+  const [only] = releases;
+  return releases.size === 1 ? only : undefined;
 }
 
 function concerns(app: Name, key: string): boolean {

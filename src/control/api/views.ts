@@ -1,5 +1,5 @@
 import type { AppState, AppView, GatewayView, InstanceState, InstanceView, NodeView, PoolView, ReleaseView, ServiceView } from '@haven/sdk';
-import type { App, Release } from '#model/app';
+import { type App, isGated, type Release, type ServiceState } from '#model/app';
 import { type Instance, type InstanceStatus, instanceName } from '#model/instance';
 import type { Node, Pool } from '#model/node';
 import { addResources, NO_RESOURCES } from '#model/resources';
@@ -127,8 +127,28 @@ function serviceView(state: ClusterState, { app, spec }: { readonly app: App; re
     ...(known?.activeSlot === undefined ? {} : { activeSlot: known.activeSlot }),
     ...(known?.internalPort === undefined ? {} : { internalPort: known.internalPort }),
     routes: spec.routes,
-    pending: known ? known.pending : ['the control plane has not looked at it yet'],
+    pending: pendingOf(state, app, known),
   };
+}
+
+function pendingOf(state: ClusterState, app: App, known: ServiceState | undefined): readonly string[] {
+  const gate = gateReason(releaseOf(state, app));
+  const own = known ? known.pending : gate === undefined ? ['the control plane has not looked at it yet'] : [];
+  return gate === undefined ? own : [gate, ...own];
+}
+
+/** Why nothing of a release is placed yet (R11). */
+function gateReason(release: Release | undefined): string | undefined {
+  if (release === undefined || release.outcome.kind !== 'rolling' || !isGated(release)) return undefined;
+  const { command, number } = release;
+  switch (command?.kind) {
+    case 'waiting':
+      return command.reason;
+    case 'running':
+      return `waits for the release command of release ${number}, which runs on ${command.node}`;
+    default:
+      return `waits for the release command of release ${number}, which is about to start`;
+  }
 }
 
 /** One release of an app. */
@@ -162,7 +182,7 @@ function nodeView(state: ClusterState, node: Node): NodeView {
       isLate: state.lateNodes.has(node.name),
       // Whoever has instances and no lease was here; whoever has none never came, or left in order.
       wasAlive: instances.length > 0 || node.power === 'off',
-      isGracePeriod: false,
+      isGracePeriod: state.isGracePeriod,
     }),
     power: node.power,
     ...(node.cordon ? { cordon: node.cordon } : {}),
@@ -187,6 +207,15 @@ export function gatewayView(gateway: GatewayStatus): GatewayView {
   return { name, address, adminAddress, pid, appliedRevision };
 }
 
+/** What became of the newest release of an app, if it failed: the app may want an older one again since. */
+export function lastFailure(
+  state: ClusterState,
+  app: string,
+): { readonly release: number; readonly outcome: Extract<Release['outcome'], { readonly cause: unknown }> } | undefined {
+  const newest = state.releases.findLast(({ value }) => value.app === app)?.value;
+  return newest !== undefined && 'cause' in newest.outcome ? { release: newest.number, outcome: newest.outcome } : undefined;
+}
+
 /** What needs somebody's attention, each a sentence. */
 export function attentionOf(state: ClusterState, facts: { readonly apps: readonly AppView[]; readonly nodes: readonly NodeView[] }): string[] {
   const nodes = facts.nodes.flatMap((node) => {
@@ -194,12 +223,11 @@ export function attentionOf(state: ClusterState, facts: { readonly apps: readonl
     return node.condition === 'down' && node.power === 'on' ? [`Node ${node.name} has not joined`] : [];
   });
   const apps = facts.apps.flatMap((app) => {
-    const failed =
-      app.outcome?.kind === 'failed' || app.outcome?.kind === 'reverted'
-        ? [`Release ${app.release} of ${app.name} ${app.outcome.kind}: ${app.outcome.cause.message}`]
-        : [];
+    const failure = lastFailure(state, app.name);
+    const failed = failure === undefined ? [] : [`Release ${failure.release} of ${app.name} ${failure.outcome.kind}: ${failure.outcome.cause.message}`];
     return [...failed, ...app.services.flatMap((service) => service.pending.map((why) => `${app.name}/${service.service}: ${why}`))];
   });
   const gateways = state.gateways.length === 0 && state.apps.length > 0 ? ['No gateway is alive: nobody serves requests'] : [];
-  return [...(state.leader ? [] : ['No control process leads: nothing is placed, moved or stopped']), ...gateways, ...nodes, ...apps];
+  const fenced = state.fences.map(({ value }) => `Gateway ${value.gateway} is counted out: ${value.reason}`);
+  return [...(state.leader ? [] : ['No control process leads: nothing is placed, moved or stopped']), ...gateways, ...fenced, ...nodes, ...apps];
 }

@@ -1,4 +1,4 @@
-import type { WhyReason, WhyView } from '@haven/sdk';
+import type { InstanceView, WhyReason, WhyView } from '@haven/sdk';
 import { PlatformError } from '#base/errors';
 import type { Event } from '#model/event';
 import { PREFIX } from '#model/keys';
@@ -6,7 +6,7 @@ import { nearest } from '#model/nearest';
 import type { Store } from '#store/store';
 import { type ClusterState, readPrefix } from './cluster-state.ts';
 import { eventView, inOrder } from './follow.ts';
-import { appView, instanceViews, nodeViews } from './views.ts';
+import { appView, instanceViews, lastFailure, nodeViews } from './views.ts';
 
 const MAX_EVENTS = 20;
 
@@ -20,18 +20,27 @@ export async function whyView({ state, store }: { readonly state: ClusterState; 
   const object = objectOf(state, asked);
   const { state: word, reasons } = explain(state, object);
   const events = inOrder((await readPrefix<Event>(store, `${PREFIX.events}${object}/`)).map(({ key, value }) => eventView(key, value)));
-  return { object, state: word, reasons: reasons.length > 0 ? reasons : [{ message: `Nothing is wrong: it is ${word}` }], events: events.slice(-MAX_EVENTS) };
+  return { object, state: word, reasons: reasons.length > 0 ? reasons : [{ message: fallback(word) }], events: events.slice(-MAX_EVENTS) };
 }
 
-/** What people write, such as `shop`, `shop/web`, `shop/web.2`, `web.2`, `worker-1`, as the object of events: `service/shop/web`. */
+/** States in which nothing is waited for. */
+const SETTLED = new Set(['healthy', 'running', 'ready', 'alive', 'as wanted', 'stopped', 'gone']);
+
+function fallback(state: string): string {
+  return SETTLED.has(state) ? `Nothing is wrong: it is ${state}` : `It is ${state}; what happened last is below`;
+}
+
+/** What people write, such as `shop`, `shop/web`, `shop/web.2`, `web.2`, `worker-1`, `worker`, as the object of events: `service/shop/web`. */
 export function objectOf(state: ClusterState, asked: string): string {
   const instances = instanceViews(state);
   const services = state.apps.flatMap((app) => appView(state, app).services);
-  const text = asked.replace(/^(?:app|service|instance|node|gateway)\/(?=.)/, '');
+  const text = asked.replace(/^(?:app|service|instance|node|gateway|pool)\/(?=.)/, '');
   const candidates = [
     ...state.apps.map(({ value }) => [value.name, `app/${value.name}`] as const),
     ...state.nodes.map(({ value }) => [value.name, `node/${value.name}`] as const),
     ...state.gateways.map(({ value }) => [value.name, `gateway/${value.name}`] as const),
+    ...state.fences.map(({ value }) => [value.gateway, `gateway/${value.gateway}`] as const),
+    ...state.pools.map(({ value }) => [value.name, `pool/${value.name}`] as const),
     ...services.map(({ app, service }) => [`${app}/${service}`, `service/${app}/${service}`] as const),
     ...services.map(({ app, service }) => [service, `service/${app}/${service}`] as const),
     ...instances.map(({ id }) => [id, `instance/${id}`] as const),
@@ -43,9 +52,13 @@ export function objectOf(state: ClusterState, asked: string): string {
   if (found) return found[1];
   const names = [...new Set(candidates.map(([name]) => name))];
   const meant = nearest(asked, names);
-  throw new PlatformError('NOT_FOUND', `Cannot find "${asked}"${meant ? `; did you mean "${meant}"?` : ': it is no app, service, instance, node or gateway'}`, {
-    next: 'haven status',
-  });
+  throw new PlatformError(
+    'NOT_FOUND',
+    `Cannot find "${asked}"${meant ? `; did you mean "${meant}"?` : ': it is no app, service, instance, node, gateway or pool'}`,
+    {
+      next: 'haven status',
+    },
+  );
 }
 
 function explain(state: ClusterState, object: string): Explanation {
@@ -59,8 +72,10 @@ function explain(state: ClusterState, object: string): Explanation {
       return explainService(state, { app: first, service: second });
     case 'app':
       return explainApp(state, first);
+    case 'pool':
+      return explainPool(state, first);
     default:
-      return { state: 'alive', reasons: [] };
+      return explainGateway(state, first);
   }
 }
 
@@ -69,13 +84,50 @@ function explainInstance(state: ClusterState, id: string): Explanation {
   if (!instance) return { state: 'gone', reasons: [{ message: 'It is not there any more' }] };
   const node = explainNode(state, instance.node);
   const isNodeTheCause = node.state !== 'ready' && instance.state !== 'healthy';
+  const waits = instance.state === 'pending' ? [{ message: `It waits for the agent of ${instance.node} to take it`, at: instance.since }] : [];
   return {
     state: instance.state,
     reasons: [
-      { message: instance.reason, at: instance.since, ...(instance.output ? { next: `haven logs ${instance.app}/${instance.name}` } : {}) },
+      ...waits,
+      { message: messageOf(instance), at: instance.since, ...(instance.output ? { next: `haven logs ${instance.app}/${instance.name}` } : {}) },
       ...(isNodeTheCause ? node.reasons.map((reason) => ({ ...reason, message: `Its node ${instance.node} is ${node.state}: ${reason.message}` })) : []),
     ],
   };
+}
+
+function messageOf({ state, reason }: InstanceView): string {
+  if (state === 'running') return `${reason === '' ? 'It runs' : reason}; no gateway has judged it yet`;
+  return reason === '' ? `It is ${state}` : reason;
+}
+
+function explainPool(state: ClusterState, name: string): Explanation {
+  const pool = state.pools.find(({ value }) => value.name === name)?.value;
+  if (!pool) return { state: 'gone', reasons: [{ message: 'It was removed' }] };
+  const nodes = nodeViews(state).filter((node) => node.pool === name);
+  const troubled = nodes.filter((node) => node.condition !== 'ready' || node.power !== 'on' || node.drain || node.cordon);
+  const missing = pool.removing ? 0 : Math.max(0, pool.nodes - nodes.length);
+  const surplus = pool.removing ? nodes.length : Math.max(0, nodes.length - pool.nodes);
+  const word = pool.removing ? 'removing' : missing > 0 ? 'growing' : surplus > 0 ? 'shrinking' : troubled.length > 0 ? 'degraded' : 'ready';
+  const left = surplus === 1 ? '1 node has' : `${surplus} nodes have`;
+  return {
+    state: word,
+    reasons: [
+      ...(pool.removing ? [{ message: `Its removal was asked for; ${left} to be drained and switched off first` }] : []),
+      ...(missing > 0 ? [{ message: `It has ${nodes.length} of ${pool.nodes} nodes; the control plane has not made the others yet` }] : []),
+      ...(surplus > 0 && !pool.removing ? [{ message: `It is to have ${pool.nodes} nodes; ${left} to be drained and switched off first` }] : []),
+      ...troubled.flatMap((node) => {
+        const { state: condition, reasons } = explainNode(state, node.name);
+        return reasons.map((reason) => ({ next: `haven why ${node.name}`, ...reason, message: `${node.name} is ${condition}: ${reason.message}` }));
+      }),
+    ],
+  };
+}
+
+function explainGateway(state: ClusterState, name: string): Explanation {
+  const fence = state.fences.find(({ value }) => value.gateway === name)?.value;
+  if (fence === undefined) return { state: 'alive', reasons: [] };
+  const next = 'restart the gateway if it does not come back by itself';
+  return { state: 'fenced', reasons: [{ message: `It is counted out and nothing waits for it: ${fence.reason}`, at: fence.at, next }] };
 }
 
 function explainNode(state: ClusterState, name: string): Explanation {
@@ -97,19 +149,30 @@ function explainNode(state: ClusterState, name: string): Explanation {
 
 function explainService(state: ClusterState, wanted: { readonly app: string; readonly service: string }): Explanation {
   const known = state.services.find(({ value }) => value.app === wanted.app && value.service === wanted.service)?.value;
-  const instances = instanceViews(state, wanted).filter((instance) => instance.state !== 'healthy' && instance.state !== 'running');
-  const failed =
-    known?.rollout.phase === 'failed' ? [{ message: `Release ${known.rollout.release} failed: ${known.rollout.cause.message}`, at: known.rollout.at }] : [];
+  const view = state.apps
+    .flatMap((app) => (app.value.name === wanted.app ? appView(state, app).services : []))
+    .find(({ service }) => service === wanted.service);
+  const pending = view?.pending ?? known?.pending ?? ['the control plane has not looked at it yet'];
+  const isUp = view !== undefined && view.healthy >= view.count;
+  // One that runs and is not judged yet is worth a word only while instances are missing.
+  const instances = instanceViews(state, wanted).filter((instance) => instance.state !== 'healthy' && !(isUp && instance.state === 'running'));
+  const { rollout } = known ?? {};
+  const phase = rollout?.phase ?? 'waiting';
+  const told = pending.length + instances.length;
   return {
-    state: known?.rollout.phase === 'idle' && known.pending.length === 0 ? 'as wanted' : (known?.rollout.phase ?? 'waiting'),
+    state: phase === 'idle' ? (pending.length > 0 ? 'pending' : isUp ? 'as wanted' : 'degraded') : phase,
     reasons: [
-      ...failed,
-      ...(known?.pending ?? ['The control plane has not looked at it yet']).map((message) => ({ message })),
-      ...instances.map(({ name, state: word, reason, since }) => ({
-        message: `${name} is ${word}: ${reason}`,
-        at: since,
-        next: `haven why ${wanted.app}/${name}`,
+      ...(rollout?.phase === 'failed' ? [{ message: `Release ${rollout.release} failed: ${rollout.cause.message}`, at: rollout.at }] : []),
+      ...(rollout?.phase === 'rolling'
+        ? [{ message: `Release ${rollout.release} is being rolled out: ${rollout.healthy} of its instances are healthy`, at: rollout.startedAt }]
+        : []),
+      ...pending.map((message) => ({ message })),
+      ...instances.map((instance) => ({
+        message: `${instance.name} is ${instance.state}: ${messageOf(instance)}`,
+        at: instance.since,
+        next: `haven why ${wanted.app}/${instance.name}`,
       })),
+      ...(view !== undefined && !isUp && told === 0 ? [{ message: `${view.healthy} of ${view.count} instances are healthy` }] : []),
     ],
   };
 }
@@ -118,13 +181,12 @@ function explainApp(state: ClusterState, name: string): Explanation {
   const stored = state.apps.find(({ value }) => value.name === name);
   if (!stored) return { state: 'gone', reasons: [{ message: 'It was removed' }] };
   const app = appView(state, stored);
-  const { outcome } = app;
+  const failed = lastFailure(state, name);
   const failure =
-    outcome?.kind === 'failed' || outcome?.kind === 'reverted'
-      ? [{ message: `Release ${app.release} ${outcome.kind}: ${outcome.cause.message}`, at: outcome.at }]
-      : [];
+    failed === undefined ? [] : [{ message: `Release ${failed.release} ${failed.outcome.kind}: ${failed.outcome.cause.message}`, at: failed.outcome.at }];
+  const removing = app.state === 'removing' ? [{ message: 'Its removal was asked for: everything of it is stopped first' }] : [];
   const services = app.services.flatMap(({ service }) =>
     explainService(state, { app: name, service }).reasons.map((reason) => ({ ...reason, message: `${service}: ${reason.message}` })),
   );
-  return { state: app.state, reasons: [...failure, ...services] };
+  return { state: app.state, reasons: [...removing, ...failure, ...services] };
 }
