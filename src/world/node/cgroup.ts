@@ -26,6 +26,7 @@ export interface Cgroup {
 const parentName = 'haven';
 /** A group younger than this may be one whose process is just being started by another agent of this machine. */
 const sweepAfterMs = 60_000;
+const sweepEveryMs = 300_000;
 /** How often a group is killed again because its members went on forking. */
 const maxKillRounds = 20;
 
@@ -65,7 +66,7 @@ export async function detectCgroups(options: { readonly mounts?: string; readonl
 
 /**
  * Makes the group called `name` with these limits. `unmet` says which limits this machine cannot hold; the group is `undefined` when there can be none.
- * Removes old empty groups on the way.
+ * Now and then old empty groups are removed.
  */
 export async function createCgroup(
   support: CgroupSupport,
@@ -86,7 +87,7 @@ export async function createCgroup(
       if (parent === undefined) throw new Error(support.reasons.find((reason) => reason.includes(controller)) ?? `no controller ${controller}`);
       if (!directories.has(parent)) {
         await makeParent(kind, parent);
-        await sweep(parent);
+        sweepSometimes(parent);
         await mkdir(join(parent, name), { recursive: true });
         directories.set(parent, join(parent, name));
       }
@@ -211,6 +212,18 @@ async function writeLimit(kind: 'v1' | 'v2', controller: Controller, directory: 
   if (controller === 'memory' && limits.memoryBytes !== undefined) {
     await writeFile(join(directory, kind === 'v2' ? 'memory.max' : 'memory.limit_in_bytes'), String(limits.memoryBytes));
   }
+}
+
+/** When each parent was swept last. */
+const sweptAt = new Map<string, number>();
+
+/** In the background, because the kernel takes its time to remove a group and nobody who starts a process should wait for the groups of others. */
+function sweepSometimes(parent: string): void {
+  const now = Date.now();
+  if (now - (sweptAt.get(parent) ?? Number.NEGATIVE_INFINITY) < sweepEveryMs) return;
+  sweptAt.set(parent, now);
+  // What cannot be removed now is tried again by the next sweep.
+  sweep(parent).catch(() => undefined);
 }
 
 async function sweep(parent: string): Promise<void> {
