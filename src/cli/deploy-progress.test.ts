@@ -147,6 +147,32 @@ test('a rolled back deploy says why, where, the last output and what runs', () =
   deepEqual(failureLines(result({})), []);
 });
 
+test('where services run different releases, each is named with its own', () => {
+  const services = [
+    { service: 'api', phase: 'idle', runs: 4 },
+    { service: 'jobs', phase: 'rolling' },
+    { service: 'web', phase: 'failed', runs: 3 },
+  ] as const;
+  equal(
+    failureLines(result({ outcome: 'reverted', cause, services })).at(-1),
+    'api runs release 4, jobs is still on its way to release 4, web runs release 3. Next: haven why shop',
+  );
+});
+
+test('the release command is a phase of its own, and its instance is not told of twice', () => {
+  const command = { kind: 'release-command', at: 0 } as const;
+  deepEqual(
+    shownFor([
+      [0, { ...command, state: 'waiting', reason: 'it finds no node' }],
+      [1_000, { ...command, state: 'running', node: 'worker-1' }],
+      [1_100, { kind: 'instance', instance: { ...instance, service: 'release', name: 'release.1' } }],
+      [1_500, { ...command, state: 'running', node: 'worker-1' }],
+      [3_500, { ...command, state: 'passed' }],
+    ]),
+    ['release command: waiting, it finds no node', 'release command on worker-1: running', 'release command: passed (2.0 s)'],
+  );
+});
+
 test('a service is reached at its host, or at the gateway when any host will do', () => {
   const routes = [
     { host: '*', path: '/' },

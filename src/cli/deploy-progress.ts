@@ -4,12 +4,15 @@ import { paintState } from './state-style.ts';
 
 const OVERDUE_MS = 3_000;
 
+type CommandEvent = Extract<DeployEvent, { readonly kind: 'release-command' }>;
+
 /** What is known of a deploy from its stream, and how to show it: as lines that stay, or as a block drawn again and again. */
 export class DeployProgress {
   readonly #app: string;
   readonly #release: number;
   readonly #startedAtMs: number;
   readonly #services = new Map<string, ServiceView>();
+  #command: { readonly line: string; readonly atMs: number } | undefined;
   readonly #told = new Set<string>();
   /** By service: why it waits, and since when. */
   readonly #waiting = new Map<string, ReadonlyMap<string, number>>();
@@ -38,6 +41,8 @@ export class DeployProgress {
         this.#instances.delete(event.id);
         return known === undefined ? [] : [`${this.#label(known.view)}: gone`];
       }
+      case 'release-command':
+        return this.#takeCommand(event, nowMs);
       case 'event':
         // A stream that was opened again repeats what was told.
         if (event.event.level === 'info' || this.#told.has(event.event.id)) return [];
@@ -61,6 +66,7 @@ export class DeployProgress {
   /** The present state as a block: services, and below each its instances. */
   block(nowMs: number): readonly string[] {
     const head = `${paint('bold', this.#app, process.stderr)} release ${this.#release}  ${formatTook(nowMs - this.#startedAtMs)}`;
+    const command = this.#command === undefined ? [] : [`  ${this.#command.line}`];
     const rows = [...this.#services.values()].flatMap((service) => [
       [`  ${service.service}`, service.phase, `${service.healthy} of ${service.count} healthy`, '', printable(service.pending[0] ?? '')],
       ...[...this.#instances.values()]
@@ -74,7 +80,7 @@ export class DeployProgress {
           isQuiet(view) ? '' : printable(view.reason),
         ]),
     ]);
-    return rows.length === 0 ? [head] : [head, ...tableLines(['', '', '', '>', ''], rows).slice(1)];
+    return rows.length === 0 ? [head, ...command] : [head, ...command, ...tableLines(['', '', '', '>', ''], rows).slice(1)];
   }
 
   #takeService(service: ServiceView, nowMs: number): void {
@@ -85,7 +91,18 @@ export class DeployProgress {
     this.#waiting.set(service.service, new Map(reasons.map((reason) => [reason, before?.get(reason) ?? nowMs])));
   }
 
+  #takeCommand({ state, node, reason }: CommandEvent, nowMs: number): readonly string[] {
+    const line = `release command${node === undefined ? '' : ` on ${node}`}: ${state}${reason === undefined ? '' : `, ${printable(reason)}`}`;
+    const took = this.#command === undefined || state === 'running' ? '' : ` (${formatTook(nowMs - this.#command.atMs)})`;
+    const isNew = this.#command?.line !== line;
+    this.#command = { line, atMs: state === 'passed' || state === 'failed' ? (this.#command?.atMs ?? nowMs) : nowMs };
+    // What failed is said by the result, with the output.
+    return isNew && state !== 'failed' ? [`${line}${took}`] : [];
+  }
+
   #takeInstance(view: InstanceView, nowMs: number): readonly string[] {
+    // The release command has lines of its own.
+    if (view.service === 'release' && !this.#services.has('release')) return [];
     const before = this.#instances.get(view.id);
     const seenAtMs = before?.seenAtMs ?? nowMs;
     this.#instances.set(view.id, { view, seenAtMs });

@@ -25,7 +25,7 @@ export function exitCodeOfDeploy(result: DeployResult): ExitCode {
 
 /** Why the deploy did not become stable, with the last output of whoever failed, and what runs now. Empty for a stable one. */
 export function failureLines(result: DeployResult): readonly string[] {
-  const { app, release, outcome, runs, cause } = result;
+  const { app, release, outcome, cause } = result;
   if (outcome === 'stable') return [];
   if (outcome === 'superseded') {
     const by = result.supersededBy === undefined ? 'a newer deploy' : `release ${result.supersededBy}`;
@@ -42,10 +42,19 @@ export function failureLines(result: DeployResult): readonly string[] {
   return [
     `${paint('red', `Release ${release} of ${app} ${verb}`, process.stderr)}: ${printable(cause?.message ?? 'its cause is not known')}${named}`,
     ...(output.length > 0 ? [`Last output of ${instance ?? app}:`, ...output.map((line) => `  | ${printable(line)}`)] : []),
-    runs === undefined || runs === release
-      ? `No other release of ${app} took its place. Next: haven why ${app}`
-      : `Release ${runs} of ${app} runs. Next: haven why ${app}`,
+    `${whatRuns(result)}. Next: haven why ${app}`,
   ];
+}
+
+function whatRuns({ app, release, runs, services = [] }: DeployResult): string {
+  const running = services.filter((service) => service.runs !== undefined);
+  if (runs !== undefined && runs !== release) return `Release ${runs} of ${app} runs`;
+  if (running.length === 0) return `No other release of ${app} took its place`;
+  const texts = services.map(({ service, phase, runs: number }) => {
+    if (phase === 'rolling') return `${service} is still on its way to release ${release}`;
+    return number === undefined ? `nothing of ${service} runs` : `${service} runs release ${number}`;
+  });
+  return texts.join(', ');
 }
 
 /** `shop.web.1-4` as people call it: `web.1`. */

@@ -1,22 +1,28 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { PlatformError } from '#base/errors';
-import type { OpenFile, World } from '#world/world';
+import type { Instant, OpenFile, World } from '#world/world';
 
 /** How large the packed files of one app may be. */
 export const MAX_ARTIFACT_BYTES = 512 * 2 ** 20;
 const MAX_UPLOADS = 8;
 const CHUNK_BYTES = 256 * 1_024;
 const ARTIFACT = /^sha256-[0-9a-f]{64}$/;
+/** How long a file stays that no release names: between its upload and its deploy somebody may think. */
+export const ARTIFACT_GRACE_MS = 3_600_000;
+/** Files deleted by one sweep. */
+export const MAX_SWEPT = 50;
 const UPLOAD_PREFIX = 'upload-';
 
 /** Uploaded files by their content address. What is listed under its name is whole and durable, and is verified again by whoever fetches it. */
 export class Artifacts {
-  readonly #world: Pick<World, 'disk' | 'random'>;
+  readonly #world: Pick<World, 'clock' | 'disk' | 'random'>;
   readonly #folder: string;
+  /** Since when no release names an artifact that nobody asked for either. Only those that are here, so bounded by the folder. */
+  readonly #unusedSince = new Map<string, Instant>();
   #uploads = 0;
 
-  constructor(world: Pick<World, 'disk' | 'random'>, folder: string) {
+  constructor(world: Pick<World, 'clock' | 'disk' | 'random'>, folder: string) {
     this.#world = world;
     this.#folder = folder;
   }
@@ -32,6 +38,8 @@ export class Artifacts {
 
   /** Its size in bytes, or `undefined` if it is not here. INVALID for a name that is none. */
   async sizeOf(artifact: string): Promise<number | undefined> {
+    // Whoever asks may be about to deploy it.
+    this.#unusedSince.delete(artifact);
     return (await this.#world.disk.stat(this.#path(artifact)))?.sizeBytes;
   }
 
@@ -41,6 +49,7 @@ export class Artifacts {
    */
   async put(artifact: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
     const path = this.#path(artifact);
+    this.#unusedSince.delete(artifact);
     if (this.#uploads >= MAX_UPLOADS)
       throw new PlatformError('LIMIT', `Cannot take another upload, because ${MAX_UPLOADS} are under way`, { limit: MAX_UPLOADS });
     const { disk, random } = this.#world;
@@ -94,6 +103,27 @@ export class Artifacts {
     });
     const { sizeBytes } = await file.stat();
     return { sizeBytes, bytes: chunksOf(file, sizeBytes) };
+  }
+
+  /** Deletes files that no release has named for the grace time, at most MAX_SWEPT; resolves to how many. `inUse` are the artifacts of all kept releases. */
+  async sweep(inUse: ReadonlySet<string>): Promise<number> {
+    const { clock, disk } = this.#world;
+    const here = (await disk.list(this.#folder)).filter((name) => ARTIFACT.test(name));
+    const now = clock.now();
+    for (const name of this.#unusedSince.keys()) if (!here.includes(name)) this.#unusedSince.delete(name);
+    for (const name of here) {
+      if (inUse.has(name)) this.#unusedSince.delete(name);
+      else if (!this.#unusedSince.has(name)) this.#unusedSince.set(name, now);
+    }
+    const due = [...this.#unusedSince].filter(([, since]) => now - since >= ARTIFACT_GRACE_MS).slice(0, MAX_SWEPT);
+    for (const [name, since] of due) {
+      // Somebody may have asked for it since the last one was deleted.
+      if (this.#unusedSince.get(name) !== since) continue;
+      this.#unusedSince.delete(name);
+      await disk.remove(join(this.#folder, name));
+    }
+    if (due.length > 0) await disk.syncDirectory(this.#folder);
+    return due.length;
   }
 
   #path(artifact: string): string {

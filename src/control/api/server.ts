@@ -5,6 +5,8 @@ import type { z } from 'zod';
 import { toBytes } from '#base/bytes';
 import { messageOf, PlatformError } from '#base/errors';
 import { onAbort } from '#base/signal';
+import type { Release } from '#model/app';
+import { PREFIX } from '#model/keys';
 import type { StoreView } from '#model/store-view';
 import type { Store } from '#store/store';
 import type { Address, NetworkServer, World } from '#world/world';
@@ -13,6 +15,7 @@ import type { Principal } from './access.ts';
 import { APP_ENDPOINTS } from './app-endpoints.ts';
 import { Artifacts } from './artifacts.ts';
 import { CLUSTER_ENDPOINTS } from './cluster-endpoints.ts';
+import { readPrefix } from './cluster-state.ts';
 import { type Answer, type ApiParts, type Endpoint, Parameters } from './endpoint.ts';
 import { FILE_ENDPOINTS } from './file-endpoints.ts';
 import { checkOrigin, checkRole, isLoopback } from './guard.ts';
@@ -29,6 +32,8 @@ const IDLE_TIMEOUT_MS = 60_000;
 const MAX_CONNECTIONS = 4_096;
 /** How long requests in flight may go on when the server is disposed. */
 const CLOSE_GRACE_MS = 500;
+/** How often files that no release names are looked for. */
+const SWEEP_MS = 600_000;
 
 /** Every row of the API but those of the store, which `StoreHandler` serves. */
 export const ENDPOINTS: readonly Endpoint[] = [...CLUSTER_ENDPOINTS, ...APP_ENDPOINTS, ...FILE_ENDPOINTS];
@@ -63,6 +68,20 @@ export async function startApi({ world, store, view, directory, address, options
   return await api.listen(address);
 }
 
+/** Deletes the files of releases that are no more, again and again until the signal aborts. */
+async function sweepArtifacts({ world, store, artifacts }: ApiParts, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const releases = await readPrefix<Release>(store, PREFIX.releases);
+      const swept = await artifacts.sweep(new Set(releases.flatMap(({ value }) => value.artifact ?? [])));
+      if (swept > 0) world.log.write('info', 'Artifacts that no release names were deleted', { count: swept });
+    } catch (error) {
+      if (!signal.aborted) world.log.write('warn', 'Artifacts could not be swept', { cause: messageOf(error) });
+    }
+    await world.clock.sleep(SWEEP_MS, signal).catch(() => undefined);
+  }
+}
+
 /** Requests on their way from the socket to a row of the API and back. */
 class ApiServer {
   readonly #parts: ApiParts;
@@ -72,6 +91,7 @@ class ApiServer {
   readonly #storeHandler: StoreHandler;
   readonly #server: FastifyInstance;
   #address: Address = { host: '', port: 0 };
+  #sweeping: Promise<void> = Promise.resolve();
 
   constructor(parts: ApiParts, signal: AbortSignal) {
     this.#parts = parts;
@@ -109,6 +129,7 @@ class ApiServer {
     }
     const bound = this.#server.server.address();
     this.#address = { host: address.host, port: typeof bound === 'object' && bound ? bound.port : address.port };
+    this.#sweeping = sweepArtifacts(this.#parts, this.#ending.signal);
     return { address: this.#address, [Symbol.asyncDispose]: () => this.#close() };
   }
 
@@ -121,7 +142,7 @@ class ApiServer {
     using _early = clock.after(CLOSE_GRACE_MS / 20, () => server.closeIdleConnections());
     using _late = clock.after(CLOSE_GRACE_MS / 4, () => server.closeIdleConnections());
     using _last = clock.after(CLOSE_GRACE_MS, () => server.closeAllConnections());
-    await this.#server.close();
+    await Promise.all([this.#server.close(), this.#sweeping]);
     this.#metrics[Symbol.dispose]();
   }
 
