@@ -19,6 +19,7 @@ export function runWorker(channel: NodeJS.Process): void {
   // The supervisor signals whole groups: this process ends when its parent has drained it.
   channel.on('SIGTERM', () => undefined);
   channel.on('SIGINT', () => undefined);
+  channel.on('SIGHUP', () => undefined);
   channel.on('message', (raw: unknown, handle: unknown) => {
     const message = raw as ToWorker;
     if (message.kind === 'start') {

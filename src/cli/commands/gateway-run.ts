@@ -17,6 +17,8 @@ export const run: RunCommand = async ({ output, signal }, { args: [path = ''], o
     // What was wrong is in the log.
     reload().catch(() => undefined);
   };
+  // For a server a hang-up means "read the config anew", not the end that it is for other commands.
+  process.removeAllListeners('SIGHUP');
   process.on('SIGHUP', onHangUp);
   try {
     await runStandalone({
