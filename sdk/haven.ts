@@ -6,3 +6,4 @@ export type { CallOptions } from './transport.ts';
 export type { Watched, WatchItem } from './watch.ts';
 export type * from './wire.ts';
 export { API_PREFIX } from './wire.ts';
+export type * from './wire-store.ts';

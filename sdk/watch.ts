@@ -1,6 +1,6 @@
 import { HavenError } from './haven-error.ts';
 import type { Transport } from './transport.ts';
-import type { StoreItem, StoreListView, StoreWatchLine } from './wire.ts';
+import type { StoreItem, StoreListView, StoreWatchLine } from './wire-store.ts';
 
 const FIRST_RETRY_MS = 200;
 const LAST_RETRY_MS = 5_000;

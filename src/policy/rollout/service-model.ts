@@ -356,3 +356,31 @@ export class ServiceModel {
     return later(this.now, Math.floor(this.options.luck() * withinMs));
   }
 }
+
+/** Lets time pass, a step at a time. */
+export function run(service: ServiceModel, forMs: number, stepMs = 250): void {
+  for (let passed = 0; passed < forMs; passed += stepMs) service.step(stepMs);
+}
+
+/** The node is heard no more; without power what is on it is dead. */
+export function fail(service: ServiceModel, name: string, { power }: { readonly power: boolean }): void {
+  const node = service.nodes.get(name as Name);
+  assert(node !== undefined, `there is no ${name}`);
+  node.heard = false;
+  node.powered = power;
+}
+
+/** How many instances each node has that has any, most first. */
+export function crowds(service: ServiceModel): number[] {
+  const nodes = [...service.instances.values()].map(({ node }) => node);
+  return [...new Set(nodes)].map((node) => nodes.filter((each) => each === node).length).sort((a, b) => b - a);
+}
+
+/** Luck that is the same for the same seed. */
+export function generator(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
