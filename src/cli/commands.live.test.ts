@@ -245,7 +245,7 @@ test('the life of an app by the command line', async (t) => {
     const again = await haven(['deploy', appFolder]);
     equal(again.code, 4, again.stderr);
     match(again.stderr, /needs 500 cores/);
-    writeApp({ count: 1, resources }, 'giant');
+    writeApp({ count: 1, resources, routes: [{ path: '/giant' }] }, 'giant');
     const first = await haven(['deploy', appFolder]);
     equal(first.code, 3, first.stderr);
     match(first.stderr, /needs 500 cores/);
