@@ -95,7 +95,8 @@ export class DeployProgress {
     const line = `release command${node === undefined ? '' : ` on ${node}`}: ${state}${reason === undefined ? '' : `, ${printable(reason)}`}`;
     const took = this.#command === undefined || state === 'running' ? '' : ` (${formatTook(nowMs - this.#command.atMs)})`;
     const isNew = this.#command?.line !== line;
-    this.#command = { line, atMs: state === 'passed' || state === 'failed' ? (this.#command?.atMs ?? nowMs) : nowMs };
+    // A stream that was opened again repeats what was told: the time since goes on.
+    this.#command = { line, atMs: isNew && state === 'running' ? nowMs : (this.#command?.atMs ?? nowMs) };
     // What failed is said by the result, with the output.
     return isNew && state !== 'failed' ? [`${line}${took}`] : [];
   }

@@ -33,7 +33,7 @@ export function failureLines(result: DeployResult): readonly string[] {
   }
   if (outcome === 'removed') return [`${app} was removed while release ${release} was being deployed`];
   const verb = outcome === 'reverted' ? 'failed and was rolled back' : 'failed';
-  const instance = cause?.instance === undefined ? undefined : shortName(cause.instance);
+  const instance = cause?.code === 'release-command' ? 'the release command' : cause?.instance && shortName(cause.instance);
   // The sentence of the cause often names one or both already.
   const isNew = (name: string | undefined) => name !== undefined && !(cause?.message.includes(name) ?? false);
   const where = [isNew(instance) ? instance : undefined, isNew(cause?.node) ? `on ${cause?.node}` : undefined].filter((part) => part !== undefined);

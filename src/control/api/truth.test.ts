@@ -142,6 +142,16 @@ test('while a release command runs, every service says that it waits for it', as
   await checkReasons(cluster);
 });
 
+test('after a first release command that failed, every service says that this is why there is nothing of it', async () => {
+  const cluster = await started(({ runsOnce }) => runsOnce !== undefined);
+  await followed(cluster, app('1', '1', { releaseCommand: { command: ['migrate'], timeoutMs: 60_000 } }));
+  const state = await readState(parts(cluster));
+  const [view] = state.apps.map((each) => appView(state, each));
+  equal(view?.state, 'failed');
+  deepEqual(view?.services[0]?.pending, ['nothing of release 1 was placed: the release command on worker-1: failed']);
+  await checkReasons(cluster);
+});
+
 test('N8: just after a new leader began, a silent node is suspect and not lost', async () => {
   const cluster = await started();
   await followed(cluster, app('1', '1'));

@@ -139,8 +139,9 @@ function pendingOf(state: ClusterState, app: App, known: ServiceState | undefine
 
 /** Why nothing of a release is placed yet (R11). */
 function gateReason(release: Release | undefined): string | undefined {
-  if (release === undefined || release.outcome.kind !== 'rolling' || !isGated(release)) return undefined;
-  const { command, number } = release;
+  if (release === undefined || !isGated(release)) return undefined;
+  const { command, number, outcome } = release;
+  if ('cause' in outcome) return `nothing of release ${number} was placed: ${outcome.cause.message}`;
   switch (command?.kind) {
     case 'waiting':
       return command.reason;
