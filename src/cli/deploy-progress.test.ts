@@ -169,7 +169,7 @@ test('the release command is a phase of its own, and its instance is not told of
       [1_500, { ...command, state: 'running', node: 'worker-1' }],
       [3_500, { ...command, state: 'passed' }],
     ]),
-    ['release command: waiting, it finds no node', 'release command on worker-1: running', 'release command: passed (2.0 s)'],
+    ['release command: waiting, it finds no node', 'release command on worker-1: running', 'release command: passed (2.5 s)'],
   );
 });
 
