@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
-import { request } from 'node:http';
+import { createServer, request } from 'node:http';
 import { test } from 'node:test';
 import { PlatformError } from '#base/errors';
 import { nodeWorld } from '#world/node/node-world';
@@ -233,4 +233,29 @@ test('a backend that comes while others serve gets its share slowly (R-24)', asy
   for (let i = 0; i < 100; i++) names.push(nameIn(await get(gateway.address)));
   const young = names.filter((name) => name === 'c').length;
   ok(young >= 2 && young <= 12, `the young one got ${young} of 100`);
+});
+
+test('under peak EWMA a backend that fails fast gets next to nothing; under round robin a third (beside it, two that take 20 ms)', async () => {
+  await using a = await startBackend({ name: 'a', delayMs: 20 });
+  await using b = await startBackend({ name: 'b', delayMs: 20 });
+  const failing = createServer((asked, response) => response.writeHead(asked.url === '/ready' ? 200 : 500).end());
+  await new Promise<void>((resolve) => failing.listen(0, '127.0.0.1', resolve));
+  const bound = failing.address();
+  const ports = [a.port, b.port, typeof bound === 'object' && bound !== null ? bound.port : 0];
+  const service = { backends: ports.map((port) => `127.0.0.1:${port}`), check: quick, slowStart: '0s' };
+  await using gateway = await start(fileWith(service));
+  await allPass(gateway, 3);
+  const shareOfFailures = async () => {
+    const load = steadyLoad({ address: gateway.address, ratePerSecond: 300, postShare: 0 });
+    await pause(1_000);
+    const { sent, failures } = await load.stop();
+    return failures.length / sent;
+  };
+  const inTurns = await shareOfFailures();
+  gateway.file.value = fileWith({ ...service, balance: 'peak-ewma' });
+  await gateway.reload();
+  const byLatency = await shareOfFailures();
+  failing.closeAllConnections();
+  failing.close();
+  ok(inTurns > 0.3 && byLatency < 0.03, `${inTurns} and ${byLatency}`);
 });

@@ -107,6 +107,19 @@ test('two choices draws every pair equally often, and never picks the costliest'
   });
 });
 
+test('of two that answer alike, the one with less to do for its weight', () => {
+  const { pick, latency } = makeBalancer('peak-ewma');
+  const [a, b] = [
+    new ExampleCandidate('a', 1, latency && new AnswerLatency(latency, 0)),
+    new ExampleCandidate('b', 4, latency && new AnswerLatency(latency, 0)),
+  ];
+  a.inFlight = 2;
+  b.inFlight = 8;
+  equal(pick([a, b], undefined, { now: 0, luck: 0, keyHash: 0 }), b, 'nine of weight 4 are fewer than three of weight 1');
+  b.inFlight = 12;
+  equal(pick([a, b], undefined, { now: 0, luck: 0.9, keyHash: 0 }), a);
+});
+
 /** Shares of the requests of three backends, the first of which fails or answers at once; the others take 20 ms. One request every ms for 20 s. */
 function sharesBeside(first: { readonly fails: boolean; readonly afterMs: number }): readonly number[] {
   const { pick, latency } = makeBalancer('peak-ewma');

@@ -9,6 +9,7 @@ test('a burst passes at once, then one per gap; who waits as long as told is let
     [0, 0, 0, 0, 50, 100, 100].map((now) => limiter.take('a', now)),
     [0, 0, 0, 100, 50, 0, 100],
   );
+  equal(limiter.take('a', 199.5), 0.5);
   equal(limiter.take('b', 100), 0, 'another key has its own');
 });
 
