@@ -6,7 +6,7 @@ import { modelSpec } from './service-model.ts';
 import { restartReasons, type Template } from './template.ts';
 
 test('a service is balanced as its spec says, and another policy restarts nothing', () => {
-  const spec = modelSpec(1, {});
+  const spec = modelSpec(1, { count: 1 });
   const template = (balance?: string): Template => ({
     release: 1,
     spec: { ...spec, ...(balance === undefined ? {} : { balance }) },
