@@ -51,7 +51,8 @@ function instancesOf(pass: Pass, { name }: App): readonly Mirrored<Instance>[] {
 /** Ends what nobody waits for any more, and then forgets it. */
 async function tidy(pass: Pass, { key, value, modRevision }: Mirrored<Instance>): Promise<void> {
   const phase = pass.snapshot.statuses.get(value.id)?.value.phase;
-  const isOver = phase === 'stopped' || phase === 'failed' || hostOf(pass, value).kind === 'gone';
+  // D3: only the agent's word that nothing is left counts, or that the machine itself is gone.
+  const isOver = phase === 'stopped' || hostOf(pass, value).kind === 'gone';
   if (!isOver && value.intent.kind === 'stop') return;
   const stopped: Instance = { ...value, epoch: pass.epoch, intent: { kind: 'stop', since: pass.now, reason: 'its deploy is over' } };
   await pass.writer.write({ compare: [unchanged(key, modRevision)], operations: isOver ? forgotten(value) : [putJson(key, stopped)] });

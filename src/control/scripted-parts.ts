@@ -67,7 +67,7 @@ export async function scriptAgent({ world, view, name, signal }: Script, isBad: 
     await view.write([{ kind: 'put', key: keyOf.status(instance.id), value: JSON.stringify(value) }]);
   };
   const carry = async (instance: Instance): Promise<void> => {
-    const isOver = instance.runsOnce && ['stopped', 'failed'].includes(phases.get(instance.id) ?? '');
+    const isOver = phases.get(instance.id) === 'stopped';
     if (instance.intent.kind === 'stop' && !isOver) {
       await report(instance, 'stopping');
       await world.clock.sleep(1_000 * world.random.next(), signal);

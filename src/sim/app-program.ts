@@ -9,6 +9,8 @@ export type AppQuality =
   | 'good'
   /** Exits with code 1 instead of listening. */
   | 'crashes'
+  /** Does its work until it has started, and ends with code 0. */
+  | 'ends'
   /** Runs and never listens. */
   | 'never-listens'
   /** Answers every check with 503. */
@@ -37,6 +39,7 @@ export function appProgram(sick: SickProcesses): Program {
     const [quality = 'good', startMs = '0'] = context.arguments;
     await context.world.clock.sleep(Number(startMs), context.signal).catch(() => undefined);
     if (context.signal.aborted) return 0;
+    if (quality === 'ends') return 0;
     if (quality === 'crashes') {
       context.print('Error: boom\n');
       return 1;
