@@ -1,60 +1,14 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { createServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
+import { ChunkedReader } from './dataplane/chunked-reader.ts';
 import { ANSWERS, CHUNKED_BODIES, REQUESTS } from './dataplane/corpus.ts';
+import { ANSWER_STREAMS, type AnswerCase } from './dataplane/corpus-answers.ts';
+import { STREAMS } from './dataplane/corpus-streams.ts';
 import { Dataplane } from './dataplane/dataplane.ts';
-import { REFUSAL_STATUS, type Refusal } from './dataplane/head.ts';
-import { backendAt, RawClient, routeTo } from './live-fixture.ts';
-
-/** A backend that records what reaches it and answers each request, or says what a test tells it to. */
-class RecordingBackend {
-  readonly requests: string[] = [];
-  answer: ((socket: Socket) => void) | undefined;
-  readonly #server = createServer((socket) => this.#serve(socket));
-  readonly #sockets = new Set<Socket>();
-
-  async listen(): Promise<number> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  }
-
-  close(): void {
-    for (const socket of this.#sockets) socket.destroy();
-    this.#server.close();
-  }
-
-  #serve(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
-    socket.on('error', () => undefined);
-    let bytes = '';
-    socket.on('data', (data) => {
-      bytes += data.toString('latin1');
-      for (let taken = takeRequest(bytes); taken !== undefined; taken = takeRequest(bytes)) {
-        bytes = bytes.slice(taken.length);
-        this.requests.push(taken);
-        if (taken.startsWith('GET /canary')) socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${taken.split(' ')[1]?.length}\r\n\r\n${taken.split(' ')[1]}`);
-        else if (this.answer !== undefined) this.answer(socket);
-        else if (taken.startsWith('HEAD ')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n');
-        else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
-      }
-    });
-  }
-}
-
-/** The first whole request of the bytes, read leniently: what a sloppy backend would take for one. */
-function takeRequest(bytes: string): string | undefined {
-  const end = bytes.indexOf('\r\n\r\n');
-  if (end < 0) return undefined;
-  const head = bytes.slice(0, end + 4);
-  if (/\ntransfer-encoding:/i.test(head)) {
-    const last = /(?:^|\r\n)0\r\n(?:[^\r\n]+\r\n)*\r\n/.exec(bytes.slice(end + 4));
-    return last === null ? undefined : bytes.slice(0, end + 4 + last.index + last[0].length);
-  }
-  const length = Number(/\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
-  return bytes.length < end + 4 + length ? undefined : bytes.slice(0, end + 4 + length);
-}
+import { Head, REFUSAL_STATUS, type Refusal, SCAN } from './dataplane/head.ts';
+import { scanRequest } from './dataplane/scan-request.ts';
+import { backendAt, pause, RawClient, routeTo, until } from './live-fixture.ts';
+import { RecordingBackend } from './recording-backend.ts';
 
 const backend = new RecordingBackend();
 let dataplane: Dataplane;
@@ -72,7 +26,7 @@ before(async () => {
 
 after(() => {
   dataplane[Symbol.dispose]();
-  backend.close();
+  backend[Symbol.dispose]();
 });
 
 /** Another client's request on the same pool still gets its own answer. */
@@ -143,6 +97,131 @@ test('a broken answer is 502, and the pool stays sound', async () => {
     await canary();
   }
 });
+
+test('the corpus is as large as promised', () => {
+  ok(REQUESTS.length + CHUNKED_BODIES.length + STREAMS.length >= 120);
+  ok(ANSWERS.length + ANSWER_STREAMS.length >= 40);
+});
+
+for (const { name, group, bytes, statuses, forwarded, connection, absent } of STREAMS) {
+  test(`${group}: ${name}: ${statuses.join(', ')}, ${connection}`, async () => {
+    backend.requests.length = 0;
+    const client = new RawClient(address);
+    client.send(Buffer.from(bytes, 'latin1'));
+    if (connection === 'kept') {
+      await until(() => statusesOf(client.text).length >= statuses.length, `all are answered: ${client.text}`);
+      client.send('GET /after HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    }
+    const text = await client.ended();
+    const more = connection === 'kept';
+    deepEqual(statusesOf(text), more ? [...statuses, 200] : statuses, text);
+    if (!more) match(text, /\r\nConnection: close\r\n(?:[^\r]+\r\n)*\r\n[^\r]*$/);
+    deepEqual(backend.requests.map(requestLineOf), more ? [...forwarded, 'GET /after'] : forwarded);
+    equal(backend.rest, '');
+    for (const request of backend.requests) {
+      equal(verdictOn(request), 'ok', request);
+      if (absent) ok(!absent.test(request), `reached the backend: ${request}`);
+    }
+    client.close();
+    await canary();
+  });
+}
+
+for (const answer of ANSWER_STREAMS) {
+  test(`${answer.group}: ${answer.name}: ${answer.status}, ${answer.connection}`, async () => {
+    const { bytes, ends, status, body, connection, absent } = answer;
+    const opened = backend.connections;
+    backend.answer = (socket) => {
+      if (ends) socket.end(Buffer.from(bytes, 'latin1'));
+      else socket.write(Buffer.from(bytes, 'latin1'));
+    };
+    const client = new RawClient(address);
+    client.send(askFor(answer.method));
+    await until(() => client.isEnded || isAnswered(client.text, answer.method), `it is answered: ${client.text}`);
+    backend.answer = undefined;
+    if (connection === 'kept') client.send('GET /canary-same HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    const text = await client.ended();
+    const final = text.slice(finalAt(text));
+    equal(Number(final.slice(9, 12)), status, text);
+    if (absent) ok(!absent.test(final.replace(/HTTP\/1\.1 200 OK\r\n(?:[^\r]+\r\n)*Connection: close\r\n\r\n\/canary-same$/, '')), text);
+    if (body === undefined) match(final, /\r\nProxy-Status: haven; error=/);
+    else equal(dataOf(final, answer.method).data, body, text);
+    if (connection === 'kept') match(final, /\r\n\r\n\/canary-same$/);
+    else equal(dataOf(final, answer.method).isWhole, connection === 'closed', text);
+    client.close();
+    ok(backend.connections - opened <= 3);
+    await canary();
+  });
+}
+
+test('bytes that a backend sends between two requests end its connection, and nobody gets them', async () => {
+  backend.answer = (socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    setTimeout(() => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison'), 20);
+  };
+  const client = new RawClient(address);
+  client.send('GET /late HTTP/1.1\r\nHost: a\r\n\r\n');
+  await client.receive('ok');
+  backend.answer = undefined;
+  await pause(60);
+  client.send('GET /canary-late HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  const text = await client.ended();
+  ok(text.endsWith('/canary-late') && !text.includes('poison'), text);
+  client.close();
+  await canary();
+});
+
+function statusesOf(text: string): number[] {
+  return [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((found) => Number(found[1])).filter((status) => status >= 200);
+}
+
+function requestLineOf(request: string): string {
+  return request.slice(0, request.indexOf(' HTTP/1.1\r\n'));
+}
+
+function verdictOn(request: string): string {
+  const bytes = Buffer.from(request, 'latin1');
+  const head = new Head();
+  head.begin(0);
+  return scanRequest(bytes, bytes.length, head) === SCAN.complete ? 'ok' : head.refusal;
+}
+
+function askFor(method: AnswerCase['method']): string {
+  if (method === 'POST') return 'POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc';
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\nSec-WebSocket-Version: 13\r\n';
+  return `${method === 'HEAD' ? 'HEAD' : 'GET'} /answer HTTP/1.1\r\nHost: a\r\n${method === 'WEBSOCKET' ? upgrade : ''}\r\n`;
+}
+
+/** Where the final answer begins, behind those of the class 1xx. */
+function finalAt(text: string): number {
+  return /HTTP\/1\.1 [2-5]/.exec(text)?.index ?? text.length;
+}
+
+function isAnswered(text: string, method: AnswerCase['method']): boolean {
+  const final = text.slice(finalAt(text));
+  return final !== '' && final.includes('\r\n\r\n') && dataOf(final, method).isWhole;
+}
+
+/** Data of the first answer as a strict client reads it, and whether it is whole. */
+function dataOf(text: string, method: AnswerCase['method']): { readonly data: string; readonly isWhole: boolean } {
+  const end = text.indexOf('\r\n\r\n') + 4;
+  const head = text.slice(0, end);
+  const rest = text.slice(end);
+  if (method === 'HEAD' || /^HTTP\/1\.1 (?:204|304)/.test(head)) return { data: '', isWhole: true };
+  if (!/\r\ntransfer-encoding: chunked\r\n/i.test(head)) {
+    const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
+    return { data: rest.slice(0, length), isWhole: rest.length >= length };
+  }
+  const reader = new ChunkedReader();
+  reader.begin();
+  const bytes = Buffer.from(rest, 'latin1');
+  let data = '';
+  for (let at = 0; at >= 0 && at < bytes.length && !reader.done; ) {
+    at = reader.read(bytes, at, bytes.length);
+    if (at >= 0) data += bytes.toString('latin1', reader.dataAt, reader.dataEnd);
+  }
+  return { data, isWhole: reader.done };
+}
 
 test('byte by byte, a pipelined stream gives the same answers', async () => {
   const stream =

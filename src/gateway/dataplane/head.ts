@@ -80,6 +80,7 @@ export class Head {
   hostEnd = 0;
   isGet = false;
   isHead = false;
+  isConnect = false;
   isIdempotent = false;
   expectsContinue = false;
 

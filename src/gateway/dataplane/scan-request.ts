@@ -79,6 +79,7 @@ function readMethod(bytes: Buffer, at: number, length: number, head: Head): void
   const second = bytes[at + 1];
   head.isGet = length === 3 && first === 71 && second === 69 && bytes[at + 2] === 84;
   head.isHead = length === 4 && first === 72 && second === 69 && bytes[at + 2] === 65 && bytes[at + 3] === 68;
+  head.isConnect = length === 7 && first === 67 && bytes.toString('latin1', at, at + length) === 'CONNECT';
   head.isIdempotent = head.isGet || head.isHead || (length > 2 && length < 8 && IDEMPOTENT.has(bytes.toString('latin1', at, at + length)));
 }
 
@@ -88,9 +89,10 @@ function readTarget(bytes: Buffer, head: Head): ScanResult {
   const { targetAt, targetEnd } = head;
   head.authorityAt = 0;
   head.authorityEnd = 0;
+  // Whatever its target: a backend that grants it would turn the connection into a tunnel that we take for a body.
+  if (head.isConnect) return head.refuse('connect');
   if (bytes[targetAt] === SLASH) return SCAN.complete;
   const method = bytes.toString('latin1', head.start, head.methodEnd);
-  if (method === 'CONNECT') return head.refuse('connect');
   if (bytes[targetAt] === 42) return targetEnd - targetAt === 1 && method === 'OPTIONS' ? SCAN.complete : head.refuse('bad-target');
   const scheme = isName(bytes, targetAt, HTTP) ? HTTP.length : isName(bytes, targetAt, HTTPS) ? HTTPS.length : 0;
   if (scheme === 0) return head.refuse('bad-target');
