@@ -9,6 +9,7 @@ import { type AgentFolders, isInstanceId } from './folders.ts';
 import type { InstanceKeeper } from './instance-keeper.ts';
 import type { LogKeeper, LogTarget } from './logs/log-keeper.ts';
 import type { LogLine } from './logs/log-slot.ts';
+import type { LoopLag } from './registration.ts';
 
 const maxTail = 10_000;
 const defaultTail = 100;
@@ -31,6 +32,7 @@ interface ApiParts {
   readonly logs: LogKeeper;
   readonly token: string;
   readonly keepersById: ReadonlyMap<InstanceId, InstanceKeeper>;
+  readonly loopLag: () => LoopLag | undefined;
 }
 
 interface ResolvedTarget {
@@ -43,6 +45,7 @@ interface ResolvedTarget {
 /**
  * The agent's HTTP API, answers in NDJSON:
  *   GET  /v1/logs/INSTANCE-ID?tail=N&follow=1 (or /v1/logs/APP/SERVICE.SLOT for all instances of a slot): lines `{instance, attempt, text}`
+ *   GET  /v1/health: one object `{instances, loopLag: {lastMs, worstMs}}`, the lag where it is measured, the worst of the last minute
  *   POST /v1/exec/INSTANCE-ID `{"command": ["ls", "-l"], "timeoutMs": 60000}`: `{stream: "output", text}` …, then `{exit: {code, signal}}`
  */
 export class AgentApi {
@@ -75,7 +78,13 @@ export class AgentApi {
     const parts = path.split('/').slice(1).map(decodePart);
     if (parts[0] === 'v1' && parts[1] === 'logs' && request.method === 'GET') return await this.#logs(parts.slice(2), { query, signal: request.signal });
     if (parts[0] === 'v1' && parts[1] === 'exec' && request.method === 'POST') return await this.#exec(parts[2] ?? '', request);
+    if (parts[0] === 'v1' && parts[1] === 'health' && request.method === 'GET') return this.#health();
     throw new PlatformError('NOT_FOUND', `Cannot ${request.method} ${path}, because this agent has no such resource`);
+  }
+
+  #health(): NetworkResponse {
+    const { keepersById, loopLag } = this.#parts;
+    return json(200, { instances: keepersById.size, loopLag: loopLag() });
   }
 
   #authenticate(request: ServedRequest): void {

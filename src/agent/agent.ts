@@ -15,7 +15,7 @@ import { InstanceKeeper, type KeeperParts } from './instance-keeper.ts';
 import { type InstanceRecord, loadInstanceRecords } from './instance-record.ts';
 import { LogKeeper } from './logs/log-keeper.ts';
 import { PortBook } from './port-book.ts';
-import { Registration } from './registration.ts';
+import { type NodeRegistration, Registration, type RegistrationOptions } from './registration.ts';
 import { ReleaseStore } from './release-store.ts';
 import { RUNTIMES } from './runtimes/runtimes.ts';
 import { SecretCache } from './secret-cache.ts';
@@ -59,6 +59,8 @@ export interface AgentParts {
   readonly unpack: Unpack;
   readonly secrets: SecretSource;
   readonly options: AgentOptions;
+  /** How the node's lease is kept: in this event loop unless told (N1). */
+  readonly openRegistration?: (options: RegistrationOptions) => NodeRegistration;
   readonly signal: AbortSignal;
 }
 
@@ -107,7 +109,7 @@ class Agent {
   #admitted: ReadonlyMap<string, Mirrored<Instance>> = new Map();
   #highestEpoch = 0;
   #isStatusSweepDue = false;
-  #registration: Registration | undefined;
+  #registration: NodeRegistration | undefined;
 
   constructor(parts: AgentParts, signal: AbortSignal) {
     const { world, node, options } = parts;
@@ -150,7 +152,13 @@ class Agent {
   }
 
   async serve(): Promise<AsyncDisposable & { readonly address: Address }> {
-    const api = new AgentApi(this.#world, { folders: this.#folders, logs: this.#logs, token: this.#parts.options.api.token, keepersById: this.#keepersById });
+    const api = new AgentApi(this.#world, {
+      folders: this.#folders,
+      logs: this.#logs,
+      token: this.#parts.options.api.token,
+      keepersById: this.#keepersById,
+      loopLag: () => this.#registration?.loopLag,
+    });
     return await api.serve(this.#parts.options.api.address);
   }
 
@@ -163,7 +171,7 @@ class Agent {
       this.#isStatusSweepDue = true;
       this.#changed.ring();
     };
-    this.#registration = new Registration(world, view, { status, onRegistered });
+    this.#registration = this.#parts.openRegistration?.({ status, onRegistered }) ?? new Registration(world, view, { status, onRegistered });
     return [
       this.#registration.run(signal),
       this.#mirror.run(signal),

@@ -6,6 +6,8 @@ import type { AgentStatus } from '#model/node';
 import type { StoreView } from '#model/store-view';
 import type { Instant, World } from '#world/world';
 
+type RegistrationWorld = Pick<World, 'clock' | 'random' | 'log'>;
+
 /** N1: the lease's time, and how often it is renewed. */
 export const LEASE_MS = 10_000;
 const renewJitter = 0.1;
@@ -13,7 +15,23 @@ const renewJitter = 0.1;
 const marginMs = 500;
 const RETRY = { baseMs: 200, capMs: 2_000, jitter: 0.5 } as const;
 
-interface RegistrationOptions {
+/** Keeps a node's place in the cluster. */
+export interface NodeRegistration {
+  /** Until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Tells the cluster that this node leaves. */
+  leave(): Promise<void>;
+  /** How long the event loop of the agent's work has stood still lately, where that is measured. */
+  readonly loopLag?: LoopLag;
+}
+
+/** N1: a number to watch, because nothing of an agent's work goes on while its event loop stands still. */
+export interface LoopLag {
+  readonly lastMs: number;
+  readonly worstMs: number;
+}
+
+export interface RegistrationOptions {
   readonly status: AgentStatus;
   /** Called after each registration: what others know of this node may be gone. */
   readonly onRegistered: () => void;
@@ -26,14 +44,14 @@ interface RegistrationOptions {
  * the store may say later: a new one is made. R3 a registration that was given up and arrives after the next one is refused: it would put the key
  * under a lease that nobody keeps.
  */
-export class Registration {
-  readonly #world: World;
+export class Registration implements NodeRegistration {
+  readonly #world: RegistrationWorld;
   readonly #view: StoreView;
   readonly #options: RegistrationOptions;
   #deadline = Number.NEGATIVE_INFINITY as Instant;
   #lease: string | undefined;
 
-  constructor(world: World, view: StoreView, options: RegistrationOptions) {
+  constructor(world: RegistrationWorld, view: StoreView, options: RegistrationOptions) {
     this.#world = world;
     this.#view = view;
     this.#options = options;

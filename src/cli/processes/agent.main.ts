@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { argv, env } from 'node:process';
 import { runAgent } from '#agent/agent';
-import { unpackArchive } from '#agent/archive/unpack';
 import { assert } from '#base/assert';
 import { parseName } from '#base/name';
 import { RemoteView } from '#control/remote-view';
@@ -10,6 +9,7 @@ import { detectCgroups } from '#world/node/cgroup';
 import { nodeWorld } from '#world/node/node-world';
 import { addressesOf, homeOf, instancePortsOf, pathsOf } from '../home.ts';
 import { VERSION } from '../version.ts';
+import { LeaseThread } from './lease-thread.ts';
 import { readNodeFile } from './node-file.ts';
 import { remoteArtifacts, remoteSecrets } from './remote-sources.ts';
 import { runProgram } from './run-program.ts';
@@ -45,8 +45,10 @@ await runProgram((signal) =>
       version: VERSION,
     },
     directory,
+    openRegistration: (options) => new LeaseThread(world, { ...options, api }),
     artifacts: remoteArtifacts(world, api),
-    unpack: unpackArchive,
+    // Loaded when the first artifact comes: what only unpacks need not stay in memory for those that never do.
+    unpack: async (...archive) => await (await import('#agent/archive/unpack')).unpackArchive(...archive),
     secrets: remoteSecrets(world, api),
     options: {
       ports: instancePortsOf(home, file.index),

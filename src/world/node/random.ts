@@ -1,6 +1,8 @@
-import { randomBytes, randomFillSync } from 'node:crypto';
 import { assert } from '#base/assert';
 import type { Random } from '../world.ts';
+
+// An import would read every export of the module and load what is behind: 1 MB for each program and thread.
+const { randomBytes, randomFillSync } = process.getBuiltinModule('node:crypto');
 
 const poolBytes = 4_096;
 
