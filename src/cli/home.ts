@@ -5,6 +5,9 @@ import type { Address } from '#world/world';
 
 const DEFAULT_PORT_BASE = 7_700;
 const LOOPBACK = '127.0.0.1';
+const GATEWAY_OFFSET = 80;
+/** Those above 1024. */
+const BAD_PORTS = new Set([1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080]);
 
 /** Where one cluster on this machine keeps its files and listens. */
 export interface Home {
@@ -19,13 +22,24 @@ export function homeOf(environment: Readonly<Record<string, string | undefined>>
   if (!Number.isInteger(portBase) || portBase < 1_024 || portBase > 65_000) {
     throw new PlatformError('INVALID', `Cannot use HAVEN_PORT_BASE=${text}, because it is not a whole number from 1024 to 65000`);
   }
+  if (isRefusedByBrowsers(portBase)) {
+    throw new PlatformError(
+      'INVALID',
+      `Cannot use HAVEN_PORT_BASE=${portBase}, because the gateway's port would be ${portBase + GATEWAY_OFFSET}, which browsers and fetch refuse to open`,
+    );
+  }
   return { directory: resolve(environment['HAVEN_HOME'] ?? join(homedir(), '.haven')), portBase };
+}
+
+/** True if the gateway of this port base would listen where no browser goes (WHATWG Fetch, "bad port", https://fetch.spec.whatwg.org/#port-blocking). */
+export function isRefusedByBrowsers(portBase: number): boolean {
+  return BAD_PORTS.has(portBase + GATEWAY_OFFSET) || BAD_PORTS.has(portBase);
 }
 
 /** Fixed offsets from the port base, so that a cluster's addresses can be guessed and two clusters kept apart. */
 export function addressesOf(home: Home): { readonly api: Address; readonly gateway: Address; readonly gatewayAdmin: Address } {
   const at = (offset: number): Address => ({ host: LOOPBACK, port: home.portBase + offset });
-  return { api: at(0), gateway: at(80), gatewayAdmin: at(81) };
+  return { api: at(0), gateway: at(GATEWAY_OFFSET), gatewayAdmin: at(GATEWAY_OFFSET + 1) };
 }
 
 /** Ports of the gateway's internal listeners: first and last. */

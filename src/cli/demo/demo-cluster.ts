@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { mintToken, openClusterKey } from '#control/api/tokens';
 import { RemoteView } from '#control/remote-view';
 import type { World } from '#world/world';
-import { addressesOf, type Home, pathsOf } from '../home.ts';
+import { addressesOf, type Home, isRefusedByBrowsers, pathsOf } from '../home.ts';
 import { startHaven, stopHaven } from '../lifecycle.ts';
 import { ClusterWatch } from './cluster-watch.ts';
 
@@ -80,6 +80,7 @@ export class DemoCluster implements AsyncDisposable {
 /** A port base whose addresses nobody listens on now, away from the default. */
 export async function freePortBase(): Promise<number> {
   for (let base = LOWEST_BASE + BASE_STEP * (process.pid % 20); base < 60_000; base += BASE_STEP) {
+    if (isRefusedByBrowsers(base)) continue;
     const { api, gateway, gatewayAdmin } = addressesOf({ directory: '', portBase: base });
     const free = await Promise.all([api, gateway, gatewayAdmin].map(({ host, port }) => isFree(host, port)));
     if (free.every(Boolean)) return base;
