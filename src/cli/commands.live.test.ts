@@ -188,9 +188,18 @@ test('the life of an app by the command line', async (t) => {
     deepEqual([code, stdout], [7, 'late\nsecond\nlast\n']);
   });
 
-  await t.test('restart starts new attempts', async () => {
-    const { code, stdout } = await haven(['restart', 'shop/web.1', '--json']);
-    equal(code, 0);
+  await t.test('restart replaces an instance by a new one of the same name and release', async () => {
+    const webOne = async () => JSON.parse((await haven(['ps', 'shop', '--json'])).stdout).find(({ name }: Record<string, string>) => name === 'web.1');
+    const before = await webOne();
+    const { code, stderr } = await haven(['restart', 'shop/web.1', '--json']);
+    equal(code, 0, stderr);
+    const after = await webOne();
+    deepEqual([after.name, after.release, after.state, after.id === before.id], ['web.1', before.release, 'healthy', false]);
+  });
+
+  await t.test('restart in place starts a new attempt of the same instance', async () => {
+    const { code, stdout, stderr } = await haven(['restart', 'shop/web.1', '--in-place', '--json']);
+    equal(code, 0, stderr);
     equal(JSON.parse(stdout)[0].attempt, 2);
   });
 
