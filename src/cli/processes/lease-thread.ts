@@ -40,13 +40,14 @@ export class LeaseThread implements NodeRegistration {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const { NODE_COMPILE_CACHE } = process.env;
     const thread = new Worker(new URL(`./lease.thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url), {
       workerData: this.#order(),
       resourceLimits: memoryLimit,
       // As in a terminal: the thread writes past this one's streams.
       stdout: false,
       stderr: false,
-      env: { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] },
+      env: NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE },
     });
     this.#thread = thread;
     thread.on('message', (news: LeaseNews) => {
