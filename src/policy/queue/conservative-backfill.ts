@@ -2,12 +2,16 @@ import { Availability } from './availability.ts';
 import type { JobActions, JobEvent, JobView, Micros, PolicyContext, PolicySnapshot, PolicyUses, QueuePolicy, Task } from './queue-policy.ts';
 import { tasksById } from './tasks-by-id.ts';
 
+/** The least service that is expected of a task whose estimate is used up, or of which nothing is known. */
+const SHORTEST_REST: Micros = 1_000_000;
+
 /**
  * Conservative backfilling: every task gets a planned start on arrival, the earliest that delays nobody who came before, and is never
  * planned later (Mu'alem and Feitelson 2001). When a task ends before its estimate, the plan is compressed in order of submission.
  *
  * C1: `#plan` is what is left beside all running and all waiting tasks. C2: a planned start only ever moves earlier, unless a task
- * overruns its estimate or a worker is lost: then everything is planned anew.
+ * overruns its estimate or a worker is lost: then everything is planned anew. C3: what is expected of a task that overran doubles each
+ * time, so that one running task causes at most 1 + log2(its service / `SHORTEST_REST`) plans anew.
  */
 export class ConservativeBackfill implements QueuePolicy {
   readonly name: string;
@@ -169,7 +173,8 @@ export class ConservativeBackfill implements QueuePolicy {
     this.#heldUntil.clear();
     let down = view.workers - view.free;
     for (const task of view.running) {
-      const until = Math.max(now + 1, task.startedAt + durationOf(task));
+      const expected = task.startedAt + durationOf(task);
+      const until = expected > now ? expected : now + restAfter(task.estimate, view.attained(task)); // C3
       this.#heldUntil.set(task, until);
       plan.add(now, until, -task.width);
       down -= task.width;
@@ -254,5 +259,10 @@ class Refused {
 }
 
 function durationOf(task: Task): Micros {
-  return Math.max(1, task.estimate - task.attained);
+  return restAfter(task.estimate, task.attained);
+}
+
+/** What is left by the estimate; once that is used up, as much again as was served, because whatever ran long tends to run longer. */
+function restAfter(estimate: Micros, served: Micros): Micros {
+  return estimate > served ? estimate - served : Math.max(SHORTEST_REST, served);
 }

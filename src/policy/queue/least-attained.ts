@@ -26,7 +26,7 @@ export class LeastAttained implements QueuePolicy {
 
   decide(view: JobView, act: JobActions): void {
     for (let task = this.#ready.peek(); task !== undefined; task = this.#ready.peek()) {
-      if (task.width > view.free && !this.#makeRoom(view, act)) return;
+      if (task.width > view.free && !this.#makeRoom(task, view, act)) return;
       this.#ready.remove(task);
       act.run(task, this.#quantum, -1);
     }
@@ -56,15 +56,21 @@ export class LeastAttained implements QueuePolicy {
     this.#ready.push(task, task.attained, this.#entries);
   }
 
-  /** Interrupts the running task that had got most when its turn began, if that is strictly more than the best waiting task got. */
-  #makeRoom(view: JobView, act: JobActions): boolean {
-    let most: Task | undefined;
-    for (const task of view.running) {
-      if (!task.preemptible || task.attained <= this.#ready.peekKey()) continue;
-      if (most === undefined || task.attained > most.attained || (task.attained === most.attained && task.seq > most.seq)) most = task;
+  /**
+   * Interrupts running tasks that had got most when their turns began, as long as that is strictly more than `best` got. Nobody is
+   * interrupted when all of them together hold too few workers for it.
+   */
+  #makeRoom(best: Task, view: JobView, act: JobActions): boolean {
+    const better = view.running.filter((task) => task.preemptible && task.attained > best.attained);
+    let room = view.free;
+    for (const task of better) room += task.width;
+    if (room < best.width) return false;
+    better.sort((a, b) => b.attained - a.attained || b.seq - a.seq);
+    for (const task of better) {
+      if (best.width <= view.free) break;
+      if (!act.pause(task)) return false;
+      this.#enter(task);
     }
-    if (most === undefined || !act.pause(most)) return false;
-    this.#enter(most);
-    return true;
+    return best.width <= view.free;
   }
 }

@@ -62,6 +62,13 @@ export class TenantLines {
     if (this.lineOf(task).ready.remove(task)) this.#waiting -= 1;
   }
 
+  /** Corrects the account of a task's tenant; one with nothing waiting gains nothing to keep. */
+  settle(task: Task, difference: number): void {
+    const line = this.lineOf(task);
+    line.account += difference;
+    if (line.ready.size === 0) line.account = Math.min(0, line.account);
+  }
+
   /** The waiting tenant with the smallest account, the earliest seen among equals. */
   smallest(measure: (line: TenantLine) => number): TenantLine | undefined {
     let best: TenantLine | undefined;
