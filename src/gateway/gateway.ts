@@ -14,7 +14,7 @@ import { HealthChecks } from './health-checks.ts';
 import { InternalListeners } from './internal-listeners.ts';
 import { type LiveBackend, type LiveService, type LiveStatus, SampleWindow } from './live-status.ts';
 import { renderMetrics } from './metrics.ts';
-import { PublicListeners } from './public-listeners.ts';
+import { type PublicListener, PublicListeners } from './public-listeners.ts';
 import { RouteStore } from './saved-routes.ts';
 import { StatusWriter } from './status-writer.ts';
 import { Workers } from './workers.ts';
@@ -37,8 +37,8 @@ export interface GatewayOptions {
 }
 
 export interface GatewayControls {
-  /** Listens for clients on exactly these addresses. LOCKED or INVALID if one cannot be had: then nothing has changed. */
-  listen(addresses: readonly Address[]): readonly Address[];
+  /** Listens for clients on exactly these listeners; tells the addresses that were bound. LOCKED or INVALID if one cannot be had: then nothing has changed. */
+  listen(listeners: readonly PublicListener[]): readonly Address[];
 }
 
 export interface GatewayConfig {
@@ -130,7 +130,7 @@ class Gateway {
     const { signal, options = {}, address, adminAddress } = this.#config;
     const { network, log } = this.#world;
     const saved = await this.#store?.load();
-    this.#listen([address]);
+    this.#listen([{ address }]);
     await using admin = await network.serve(adminAddress, async (request) => await this.#answerAdmin(request));
     this.#adminAddress = admin.address;
     if (saved !== undefined) {
@@ -139,7 +139,7 @@ class Gateway {
       this.#confirmedAt -= ageSeconds * 1_000;
       this.#apply(saved.revision, saved.routes);
     }
-    options.onStart?.({ listen: (addresses) => this.#listen(addresses) });
+    options.onStart?.({ listen: (listeners) => this.#listen(listeners) });
     if (saved === undefined) this.#workers.publish({ revision: 0, routes: [] });
     this.#follow();
     using _following = onAbort(signal, () => this.#mirrorStop.abort());
@@ -151,8 +151,8 @@ class Gateway {
     await this.#store?.settled();
   }
 
-  #listen(addresses: readonly Address[]): readonly Address[] {
-    const bound = this.#listeners.configure(addresses);
+  #listen(listeners: readonly PublicListener[]): readonly Address[] {
+    const bound = this.#listeners.configure(listeners);
     this.#address = bound[0] ?? this.#address;
     return bound;
   }

@@ -37,7 +37,7 @@ export class InternalListeners {
       try {
         const { handle } = bindListener({ host: loopback, port });
         this.#open.add(port);
-        this.#workers.addListener(idOf(port), handle, port);
+        this.#workers.addListener(idOf(port), handle, { internalPort: port });
       } catch (error) {
         failed = true;
         this.#world.log.write('error', 'internal listener is not open yet', { port, cause: messageOf(error) });

@@ -1,13 +1,15 @@
 import type { InstanceId } from '#model/instance';
 import type { Route } from '#model/route';
 import type { HealthUpdate } from './dataplane/dataplane.ts';
+import type { ListenerSettings } from './dataplane/listener-settings.ts';
 
-/** What the gateway's parent process tells a worker. `listen` comes with the listening handle. */
+/** What the gateway's parent process tells a worker. `listen` comes with the listening handle; `change` is for connections accepted from then on. */
 export type ToWorker =
   | { readonly kind: 'start'; readonly seed: readonly number[]; readonly accessLogPath: string | undefined }
   | { readonly kind: 'snapshot'; readonly revision: number; readonly routes: readonly Route[]; readonly health: readonly HealthUpdate[] }
   | { readonly kind: 'health'; readonly updates: readonly HealthUpdate[] }
-  | { readonly kind: 'listen'; readonly id: string; readonly internalPort: number | undefined }
+  | { readonly kind: 'listen'; readonly id: string; readonly settings: ListenerSettings }
+  | { readonly kind: 'change'; readonly id: string; readonly settings: ListenerSettings }
   | { readonly kind: 'unlisten'; readonly id: string }
   | { readonly kind: 'sample'; readonly request: number }
   | { readonly kind: 'drain' };

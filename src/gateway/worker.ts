@@ -50,13 +50,16 @@ function obey(
       dataplane.setHealth(message.updates);
       break;
     case 'listen':
-      dataplane.listen(message.id, handle, message.internalPort).then(
+      dataplane.listen(message.id, handle, message.settings).then(
         () => send({ kind: 'listening', id: message.id }),
         (error: unknown) => {
           process.stderr.write(`gateway worker cannot listen on ${message.id}: ${messageOf(error)}\n`);
           exit();
         },
       );
+      break;
+    case 'change':
+      dataplane.changeListener(message.id, message.settings);
       break;
     case 'unlisten':
       dataplane.unlisten(message.id);

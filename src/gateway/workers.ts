@@ -3,6 +3,7 @@ import { backoffMs } from '#base/backoff';
 import type { Route } from '#model/route';
 import type { World } from '#world/world';
 import type { HealthUpdate } from './dataplane/dataplane.ts';
+import type { ListenerSettings } from './dataplane/listener-settings.ts';
 import type { ListeningHandle } from './listeners.ts';
 import type { BackendObservation, FromWorker, ToWorker, WorkerSample } from './worker-protocol.ts';
 
@@ -22,7 +23,7 @@ const seedBytes = 16;
 
 interface Listener {
   readonly handle: ListeningHandle;
-  readonly internalPort: number | undefined;
+  readonly settings: ListenerSettings;
 }
 
 interface Worker {
@@ -100,9 +101,17 @@ export class Workers implements AsyncDisposable {
     for (const worker of this.#workers.values()) this.#send(worker, { kind: 'health', updates });
   }
 
-  addListener(id: string, handle: ListeningHandle, internalPort: number | undefined): void {
-    this.#listeners.set(id, { handle, internalPort });
-    for (const worker of this.#workers.values()) this.#send(worker, { kind: 'listen', id, internalPort }, handle);
+  addListener(id: string, handle: ListeningHandle, settings: ListenerSettings): void {
+    this.#listeners.set(id, { handle, settings });
+    for (const worker of this.#workers.values()) this.#send(worker, { kind: 'listen', id, settings }, handle);
+  }
+
+  /** Connections accepted from now on are treated by these settings; the listener is not closed for it. */
+  changeListener(id: string, settings: ListenerSettings): void {
+    const listener = this.#listeners.get(id);
+    if (listener === undefined) return;
+    this.#listeners.set(id, { ...listener, settings });
+    for (const worker of this.#workers.values()) this.#send(worker, { kind: 'change', id, settings });
   }
 
   removeListener(id: string): void {
@@ -166,7 +175,7 @@ export class Workers implements AsyncDisposable {
     this.#send(worker, { kind: 'start', seed: [...random.bytes(seedBytes)], accessLogPath: this.#options.accessLogPath(number) });
     // W1.
     this.#send(worker, { kind: 'snapshot', ...this.#snapshot, health: this.#options.health() });
-    for (const [id, { handle, internalPort }] of this.#listeners) this.#send(worker, { kind: 'listen', id, internalPort }, handle);
+    for (const [id, { handle, settings }] of this.#listeners) this.#send(worker, { kind: 'listen', id, settings }, handle);
   }
 
   #ended(worker: Worker, code: number | null, signal: string | null): void {

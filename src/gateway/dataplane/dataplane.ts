@@ -5,6 +5,7 @@ import { Backend, backendKey } from './backend.ts';
 import { ClientConnection } from './client-connection.ts';
 import { every } from './clock.ts';
 import { LIMITS } from './limits.ts';
+import { type ListenerSettings, PLAIN_LISTENER } from './listener-settings.ts';
 import { Plane } from './plane.ts';
 import { probe } from './probe.ts';
 import { RoutingTable } from './routing-table.ts';
@@ -23,6 +24,11 @@ const silentProbePeriodMs = 500;
 const trustMs = 1_000;
 const backlog = 511;
 
+interface Listener {
+  readonly server: Server;
+  settings: ListenerSettings;
+}
+
 /** One worker's data plane: listeners, connections, services and their backends, configured as a whole. */
 export class Dataplane implements Disposable {
   readonly plane: Plane;
@@ -30,7 +36,7 @@ export class Dataplane implements Disposable {
   readonly backends = new Map<string, Backend>();
   /** Taken out of the configuration while requests were in flight. */
   readonly #leaving = new Set<Backend>();
-  readonly #servers = new Map<string, Server>();
+  readonly #listeners = new Map<string, Listener>();
   readonly #timers: Disposable[];
   #revision = 0;
 
@@ -81,13 +87,14 @@ export class Dataplane implements Disposable {
     for (const service of this.services.values()) if (service.backends.some(({ key }) => changed.has(key))) service.refresh();
   }
 
-  /** Accepts connections on a handle or a port; with `internalPort` all its requests go to that service. */
-  async listen(id: string, source: unknown, internalPort?: number): Promise<Server> {
+  /** Accepts connections on a handle or a port. */
+  async listen(id: string, source: unknown, settings: ListenerSettings = PLAIN_LISTENER): Promise<Server> {
     const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
       if (this.plane.clients.size >= LIMITS.clientConnections) socket.destroy();
-      else new ClientConnection(this.plane, socket, internalPort);
+      else new ClientConnection(this.plane, socket, listener.settings.internalPort);
     });
-    this.#servers.set(id, server);
+    const listener: Listener = { server, settings };
+    this.#listeners.set(id, listener);
     const listening = Promise.withResolvers<void>();
     server.once('error', listening.reject);
     server.listen(source as Parameters<Server['listen']>[0], backlog, listening.resolve);
@@ -96,22 +103,28 @@ export class Dataplane implements Disposable {
     return server;
   }
 
+  /** Treats the connections it accepts from now on by these settings. */
+  changeListener(id: string, settings: ListenerSettings): void {
+    const listener = this.#listeners.get(id);
+    if (listener !== undefined) listener.settings = settings;
+  }
+
   unlisten(id: string): void {
-    this.#servers.get(id)?.close();
-    this.#servers.delete(id);
+    this.#listeners.get(id)?.server.close();
+    this.#listeners.delete(id);
   }
 
   /** Takes no new connections, ends each connection after its answer, closes the idle ones (R-27). */
   drain(): void {
     this.plane.isDraining = true;
-    for (const id of [...this.#servers.keys()]) this.unlisten(id);
+    for (const id of [...this.#listeners.keys()]) this.unlisten(id);
     this.plane.tick();
     for (const client of this.plane.clients.toArray()) client.endIfIdle();
   }
 
   [Symbol.dispose](): void {
     for (const timer of this.#timers) timer[Symbol.dispose]();
-    for (const id of [...this.#servers.keys()]) this.unlisten(id);
+    for (const id of [...this.#listeners.keys()]) this.unlisten(id);
     for (const client of this.plane.clients.toArray()) client.wire.destroy();
     for (const backend of [...this.backends.values(), ...this.#leaving]) {
       backend.closeIdle();

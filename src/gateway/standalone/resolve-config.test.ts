@@ -16,7 +16,7 @@ test('the smallest file gets every default', () => {
     ok: true,
     config: {
       name: 'gateway',
-      listeners: [{ host: '127.0.0.1', port: 8080 }],
+      listeners: [{ address: { host: '127.0.0.1', port: 8080 } }],
       admin: { host: '127.0.0.1', port: 7781 },
       drainMs: 30_000,
       routes: [

@@ -8,13 +8,14 @@ import type { Check, RouteMatch } from '#model/spec';
 import { issuesOf, type SpecIssue } from '#model/spec-issues';
 import { DEFAULT_BALANCE, makeBalancer } from '#policy/balance/balancers';
 import type { Address } from '#world/world';
+import type { PublicListener } from '../public-listeners.ts';
 import { type GatewayInput, gatewaySchema, type ServiceInput } from './config-schema.ts';
 import { formatAddress, parseAddress, parseRate } from './config-values.ts';
 
 /** All a gateway of its own needs to run, with every default filled in. */
 export interface StandaloneConfig {
   readonly name: Name;
-  readonly listeners: readonly Address[];
+  readonly listeners: readonly PublicListener[];
   readonly admin: Address;
   /** Absent: by the cores of the machine. */
   readonly workers?: number;
@@ -182,8 +183,8 @@ function addressIssues(input: GatewayInput): readonly SpecIssue[] {
   return issues;
 }
 
-function listenersOf({ listen }: GatewayInput): readonly Address[] {
-  return (Array.isArray(listen) ? listen : [listen]).map((given) => addressOf(typeof given === 'string' ? given : given.address));
+function listenersOf({ listen }: GatewayInput): readonly PublicListener[] {
+  return (Array.isArray(listen) ? listen : [listen]).map((given) => ({ address: addressOf(typeof given === 'string' ? given : given.address) }));
 }
 
 function addressOf(text: string): Address {

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { messageOf } from '#base/errors';
 import type { Address, World } from '#world/world';
 import { type GatewayControls, runGateway } from '../gateway.ts';
+import type { PublicListener } from '../public-listeners.ts';
 import type { StandaloneConfig } from './resolve-config.ts';
 import { StandaloneView } from './standalone-view.ts';
 
@@ -55,7 +56,7 @@ export async function runStandalone({ world, load, onReady, signal }: Standalone
     return await next;
   };
 
-  const [address] = started.listeners as [Address, ...Address[]];
+  const [{ address }] = started.listeners as [PublicListener, ...PublicListener[]];
   await runGateway({
     world,
     view,
