@@ -8,6 +8,7 @@ import { HeadBuffer } from './head-buffer.ts';
 import { HEAD_MARGIN_BYTES, writeRequestHead } from './head-writer.ts';
 import type { Linked } from './intrusive-list.ts';
 import { LIMITS } from './limits.ts';
+import type { Origin } from './origin.ts';
 import { answerTo, NO_ROUTE, NOBODY_IN_TIME, type OwnAnswer, ownAnswerText, TOO_MANY_WAIT } from './own-answer.ts';
 import { HELD, Pauses } from './pauses.ts';
 import { PHASE } from './phase.ts';
@@ -39,7 +40,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   readonly who: ReturnType<typeof newAdmitted>;
 
   readonly #plane: Plane;
-  readonly #internalPort: number | undefined;
+  readonly #origin: Origin;
   readonly #about: Buffer;
   readonly #body: RequestBody;
   #upstream: UpstreamConnection | undefined;
@@ -59,18 +60,20 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
   readonly #pauses: Pauses;
   #lingered = 0;
 
-  constructor(plane: Plane, socket: Socket, internalPort: number | undefined) {
+  constructor(plane: Plane, socket: Socket, origin: Origin) {
     this.#plane = plane;
-    this.#internalPort = internalPort;
+    this.#origin = origin;
     this.#body = new RequestBody(plane);
     this.deadlineAt = plane.tick() + LIMITS.keepAliveIdleMs;
     plane.clientsAccepted++;
     plane.clients.add(this);
+    // What came with an earlier step's bytes.
+    const early: Buffer | null = socket.readableLength > 0 ? socket.read() : null;
     this.wire = Wire.accepted(socket, this, plane.readBuffer);
     this.#pauses = new Pauses(this.wire);
-    const { peer, fields } = forwardedFields(this.wire);
-    this.who = newAdmitted(peer);
-    this.#about = fields;
+    this.who = newAdmitted(origin.peer);
+    this.#about = forwardedFields(origin);
+    if (early !== null) this.onBytes(early, early.length);
   }
 
   /** The connection ends after the answer under way. */
@@ -211,7 +214,7 @@ export class ClientConnection implements WireUser, Linked<ClientConnection> {
     this.#isIdempotent = head.isIdempotent;
     this.#keeps = !head.closes && !head.isVersion10;
     if (plane.accessLog !== undefined) this.#requestLine = bytes.toString('latin1', head.start, head.fieldsAt - 2);
-    const service = plane.serviceFor(bytes, head, this.#internalPort);
+    const service = plane.serviceFor(bytes, head, this.#origin.internalPort);
     this.service = service;
     const slab = head.end - head.start + HEAD_MARGIN_BYTES > SLAB_BYTES.small ? plane.slabs.takeLarge() : plane.slabs.takeSmall();
     const headLength = service === undefined ? 0 : writeRequestHead(slab, 0, bytes, head, this.#about, plane.nextId());

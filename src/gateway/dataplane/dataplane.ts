@@ -2,9 +2,8 @@ import { createServer, type Server } from 'node:net';
 import type { Route } from '#model/route';
 import { isSuspect, probeTimeoutMs } from '#policy/balance/suspicion';
 import { Backend, backendKey } from './backend.ts';
-import { ClientConnection } from './client-connection.ts';
 import { every } from './clock.ts';
-import { LIMITS } from './limits.ts';
+import { FrontDoor } from './front-door.ts';
 import { type ListenerSettings, PLAIN_LISTENER } from './listener-settings.ts';
 import { Plane } from './plane.ts';
 import { probe } from './probe.ts';
@@ -26,7 +25,7 @@ const backlog = 511;
 
 interface Listener {
   readonly server: Server;
-  settings: ListenerSettings;
+  readonly door: FrontDoor;
 }
 
 /** One worker's data plane: listeners, connections, services and their backends, configured as a whole. */
@@ -89,12 +88,9 @@ export class Dataplane implements Disposable {
 
   /** Accepts connections on a handle or a port. */
   async listen(id: string, source: unknown, settings: ListenerSettings = PLAIN_LISTENER): Promise<Server> {
-    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
-      if (this.plane.clients.size >= LIMITS.clientConnections) socket.destroy();
-      else new ClientConnection(this.plane, socket, listener.settings.internalPort);
-    });
-    const listener: Listener = { server, settings };
-    this.#listeners.set(id, listener);
+    const door = new FrontDoor(this.plane, settings);
+    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => door.accept(socket));
+    this.#listeners.set(id, { server, door });
     const listening = Promise.withResolvers<void>();
     server.once('error', listening.reject);
     server.listen(source as Parameters<Server['listen']>[0], backlog, listening.resolve);
@@ -106,7 +102,7 @@ export class Dataplane implements Disposable {
   /** Treats the connections it accepts from now on by these settings. */
   changeListener(id: string, settings: ListenerSettings): void {
     const listener = this.#listeners.get(id);
-    if (listener !== undefined) listener.settings = settings;
+    if (listener !== undefined) listener.door.settings = settings;
   }
 
   unlisten(id: string): void {

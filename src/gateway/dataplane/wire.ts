@@ -132,14 +132,6 @@ export class Wire {
     return wire;
   }
 
-  get remoteAddress(): string {
-    return this.#socket.remoteAddress ?? '';
-  }
-
-  get localPort(): number {
-    return this.#socket.localPort ?? 0;
-  }
-
   get isPending(): boolean {
     return this.#pendingWrites > 0;
   }
