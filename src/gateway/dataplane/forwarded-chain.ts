@@ -1,13 +1,5 @@
 import { canonicalIp } from './ip-address.ts';
 
-/** Whose word about a client is taken, and how far back (R-14). */
-export interface Trust {
-  /** Ranges of the proxies in front of us. */
-  readonly from: readonly string[];
-  /** The client is so many addresses from the right of X-Forwarded-For: the number of proxies in front of us. */
-  readonly hops: number;
-}
-
 /**
  * The client that a trusted peer names: the `hops`-th address from the right of its X-Forwarded-For, whose lines were joined. Never the leftmost, which anybody
  * may write. `undefined` if there are fewer or that one is no address: then the peer itself counts, so no invented text becomes a key.

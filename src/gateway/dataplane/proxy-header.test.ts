@@ -145,7 +145,7 @@ test('version 2: extensions end exactly where the header ends, those within the 
     tlv(2, '61', 2),
     tlv(2, '6162', 1),
     tlv(2, '', 65_535),
-    tlv(4, '') + '00',
+    `${tlv(4, '')}00`,
     tlv(5, 'ab'.repeat(129)),
     tlv(0x20, '01000000'),
     tlv(0x20, `0100000000${tlv(0x21, '61', 2)}`),
@@ -191,7 +191,10 @@ test('any prefix of any bytes needs more or has the verdict of the whole; any mu
       .tuple(fc.constantFrom('2111', '2121', '2000', '2131', '2112'), fc.uint8Array({ maxLength: 300 }), fc.integer({ min: 0, max: 300 }))
       .map(([head, rest, length]) => Buffer.concat([Buffer.from(SIGNATURE + head, 'hex'), Buffer.from([length >> 8, length & 255]), rest])),
     fc
-      .tuple(fc.array(fc.tuple(fc.constantFrom(1, 2, 3, 4, 5, 0x20, 0xee), fc.uint8Array({ maxLength: 40 })), { maxLength: 4 }), fc.integer({ min: -3, max: 3 }))
+      .tuple(
+        fc.array(fc.tuple(fc.constantFrom(1, 2, 3, 4, 5, 0x20, 0xee), fc.uint8Array({ maxLength: 40 })), { maxLength: 4 }),
+        fc.integer({ min: -3, max: 3 }),
+      )
       .map(([extensions, wrongBy]) => {
         const rest = FOUR + extensions.map(([type, value]) => tlv(type, Buffer.from(value).toString('hex'))).join('');
         const length = Math.max(0, rest.length / 2 + wrongBy);

@@ -32,7 +32,15 @@ const FIXED_BYTES = 16;
 const PORT = /^(?:0|[1-9]\d{0,4})$/;
 
 /** Bytes of both ends by family and transport; 0: no ends. Every other value is unassigned. */
-const ENDS_BYTES: Readonly<Record<number, number>> = { 0x00: 0, 0x11: 12, 0x12: 12, 0x21: 36, 0x22: 36, 0x31: 216, 0x32: 216 };
+const ENDS_BYTES: ReadonlyMap<number, number> = new Map([
+  [0x00, 0],
+  [0x11, 12],
+  [0x12, 12],
+  [0x21, 36],
+  [0x22, 36],
+  [0x31, 216],
+  [0x32, 216],
+]);
 const TCP4 = 0x11;
 const TCP6 = 0x21;
 const EXTENSION = { checksum: 0x03, uniqueId: 0x05, tls: 0x20 } as const;
@@ -85,7 +93,7 @@ function parseBinary(bytes: Buffer): ProxyHeader {
   const { [12]: version = 0x20, [13]: family = 0 } = bytes;
   if (version >> 4 !== 2 || (version & 0xf) > 1) return bad('bad-version');
   const isLocal = (version & 0xf) === 0;
-  const endsBytes = ENDS_BYTES[family];
+  const endsBytes = ENDS_BYTES.get(family);
   // Of what a proxy says for itself the family is ignored.
   if (endsBytes === undefined && !isLocal) return bad('bad-version');
   if (bytes.length < FIXED_BYTES) return MORE;

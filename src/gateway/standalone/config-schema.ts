@@ -3,22 +3,16 @@ import { parseSizeBytes } from '#base/bytes';
 import { parseDurationMs } from '#base/duration';
 import { isName } from '#base/name';
 import { balanceIssue } from '#policy/balance/balancers';
-import { isLoopback, parseAddress, parseRate } from './config-values.ts';
+import { isLoopback, parseRate } from './config-values.ts';
+import { address, listeners } from './listener-schema.ts';
 
 const MAX_BACKENDS = 1_000;
 const MAX_ROUTES = 10_000;
-const MAX_LISTENERS = 64;
 const MAX_WORKERS = 64;
 
 const HOST = /^(?:\*|(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*)$/;
 /** Unreserved characters and those that a path may carry as they are (RFC 3986, section 3.3), without percent-encoding. */
 const PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/;
-
-const AN_ADDRESS = 'must be an address with a port, such as "127.0.0.1:3000" or "[::1]:3000"';
-const address = z.string(AN_ADDRESS).superRefine((text, context) => {
-  const parsed = parseAddress(text);
-  if (typeof parsed === 'string') context.addIssue(parsed);
-});
 
 const duration = z.string('must be a duration with a unit, such as "10s"').superRefine((text, context) => {
   if (attempt(() => parseDurationMs(text)) === undefined) context.addIssue('must be a duration with a unit (ms, s, m, h, d), such as "10s"');
@@ -36,25 +30,6 @@ const path = z
 const host = z.string().refine((text) => HOST.test(text.toLowerCase()), 'must be a host name such as "shop.example.com", or "*" for any');
 
 const serviceName = z.string().refine(isName, 'must be 1 to 40 of a-z, 0-9 and "-", and neither begin nor end with "-"');
-
-const listener = z.strictObject({
-  address,
-  tls: z.never('is not available yet in this version: listeners are plain HTTP').optional(),
-  tcp: z.never('is not available yet in this version: listeners are plain HTTP').optional(),
-});
-
-const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address }, or a list of them';
-const listeners = z.union(
-  [
-    address,
-    listener,
-    z
-      .array(z.union([address, listener], A_LISTENER))
-      .min(1, 'must have at least one listener')
-      .max(MAX_LISTENERS, `must have at most ${MAX_LISTENERS} listeners`),
-  ],
-  A_LISTENER,
-);
 
 /** Who reaches it can read and reload. */
 const admin = address.refine((text) => isLoopback(text), 'must be a loopback address: who reaches it can read and reload');

@@ -12,6 +12,12 @@ export function parseAddress(text: string): Address | string {
   return { host, port };
 }
 
+/** The address in a text that was checked. */
+export function addressOf(text: string): Address {
+  const address = parseAddress(text);
+  return typeof address === 'string' ? { host: '', port: 0 } : address;
+}
+
 /** `127.0.0.1:3000` or `[::1]:3000`. */
 export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

@@ -10,7 +10,8 @@ import { DEFAULT_BALANCE, makeBalancer } from '#policy/balance/balancers';
 import type { Address } from '#world/world';
 import type { PublicListener } from '../public-listeners.ts';
 import { type GatewayInput, gatewaySchema, type ServiceInput } from './config-schema.ts';
-import { formatAddress, parseAddress, parseRate } from './config-values.ts';
+import { addressOf, formatAddress, parseRate } from './config-values.ts';
+import { listenerIssues, listenersOf } from './resolve-listeners.ts';
 
 /** All a gateway of its own needs to run, with every default filled in. */
 export interface StandaloneConfig {
@@ -41,7 +42,7 @@ export function resolveGatewayConfig(value: unknown, options: { readonly secret:
   const parsed = gatewaySchema.safeParse(value);
   if (!parsed.success) return { ok: false, issues: [...issuesOf(gatewaySchema, { value, error: parsed.error, at: [] }), ...routeIssues(value)] };
   const input = parsed.data;
-  const issues = [...routeIssues(input), ...backendIssues(input), ...addressIssues(input)];
+  const issues = [...routeIssues(input), ...backendIssues(input), ...listenerIssues(input)];
   if (issues.length > 0) return { ok: false, issues };
   const name = parseName(input.name ?? DEFAULT_NAME, 'a gateway');
   const matches = new Map<string, RouteMatch[]>();
@@ -164,33 +165,6 @@ function backendIssues({ services }: GatewayInput): readonly SpecIssue[] {
       return [];
     });
   });
-}
-
-function addressIssues(input: GatewayInput): readonly SpecIssue[] {
-  const issues: SpecIssue[] = [];
-  const seen = new Set<string>();
-  const taken = (text: string, path: readonly string[]) => {
-    const address = addressOf(text);
-    const written = formatAddress(address);
-    if (address.port !== 0 && seen.has(written)) issues.push({ path, message: `is ${written} once more` });
-    seen.add(written);
-  };
-  const listeners = Array.isArray(input.listen) ? input.listen : [input.listen];
-  listeners.forEach((given, index) => {
-    taken(typeof given === 'string' ? given : given.address, Array.isArray(input.listen) ? ['listen', String(index)] : ['listen']);
-  });
-  if (input.admin !== undefined) taken(input.admin, ['admin']);
-  return issues;
-}
-
-function listenersOf({ listen }: GatewayInput): readonly PublicListener[] {
-  return (Array.isArray(listen) ? listen : [listen]).map((given) => ({ address: addressOf(typeof given === 'string' ? given : given.address) }));
-}
-
-function addressOf(text: string): Address {
-  const address = parseAddress(text);
-  // The schema has refused what is none.
-  return typeof address === 'string' ? { host: '', port: 0 } : address;
 }
 
 function optionalMs(text: string | undefined): number | undefined {
