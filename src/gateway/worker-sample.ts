@@ -16,7 +16,7 @@ export function takeSample(dataplane: Dataplane): WorkerSample {
   }
   return {
     revision: dataplane.revision,
-    clients: plane.clients.size,
+    clients: plane.clients.size + plane.opening.size,
     clientsAccepted: plane.clientsAccepted,
     requests: plane.requests,
     refusals: Object.fromEntries(plane.refusals),

@@ -70,7 +70,7 @@ function obey(
     case 'drain':
       dataplane.drain();
       every(drainPollMs, () => {
-        if (dataplane.plane.clients.size === 0) exit();
+        if (dataplane.plane.clients.size + dataplane.plane.opening.size === 0) exit();
       });
       break;
   }

@@ -17,6 +17,8 @@ export const LIMITS = {
   informationalAnswers: 16,
   clientConnections: 50_000,
 
+  /** To the end of the PROXY protocol's header. */
+  proxyHeaderMs: 3_000,
   headTimeoutMs: 10_000,
   keepAliveIdleMs: 75_000,
   bodyIdleMs: 30_000,

@@ -2,6 +2,8 @@
 export interface ListenerSettings {
   /** All its requests go to the service that has this port. */
   readonly internalPort?: number;
+  /** Ranges of the proxies whose connections begin with a header of the PROXY protocol, which says who the client is. */
+  readonly proxyFrom?: readonly string[];
 }
 
 /** An ordinary listener for clients: what they say of themselves is not believed, and requests are routed by host and path. */

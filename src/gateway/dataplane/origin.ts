@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
+import { peerIp } from './ip-address.ts';
 import type { ListenerSettings } from './listener-settings.ts';
+import type { ProxyOutcome } from './proxy-step.ts';
 
 /** Where a connection comes from and how it came in: what holds for all its requests. */
 export interface Origin {
-  /** The client's address; IPv4 where it is one. */
+  /** The client's address, in canonical form; IPv4 where it is one. */
   readonly peer: string;
   /** Of ours, that the client connected to. */
   readonly port: number;
@@ -14,10 +16,10 @@ export interface Origin {
 
 /** The origin of a socket as the kernel knows it. */
 export function originOf(socket: Socket, settings: ListenerSettings): Origin {
-  return { peer: plainAddress(socket.remoteAddress ?? ''), port: socket.localPort ?? 0, scheme: 'http', internalPort: settings.internalPort };
+  return { peer: peerIp(socket.remoteAddress ?? ''), port: socket.localPort ?? 0, scheme: 'http', internalPort: settings.internalPort };
 }
 
-/** An IPv4 client of an IPv6 listener is an IPv4 client. */
-export function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
+/** The origin by what a trusted proxy says of the connection. */
+export function originBehind(origin: Origin, outcome: Exclude<ProxyOutcome, { readonly kind: 'refused' }>): Origin {
+  return outcome.kind === 'local' ? origin : { ...origin, peer: outcome.source.address, port: outcome.destination.port };
 }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { AccessLog } from '../access-log.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { after, monotonicNow } from './clock.ts';
@@ -19,6 +20,8 @@ export class Plane {
   /** Services by the port of their internal listener. */
   readonly internal = new Map<number, Service>();
   readonly clients = new IntrusiveList<ClientConnection>();
+  /** Accepted, but who is there or what it speaks is not known yet. */
+  readonly opening = new Set<Socket>();
   readonly slabs = new Slabs();
   /** All clients are read into it: one read is used up or copied before the next. */
   readonly readBuffer = Buffer.allocUnsafeSlow(LIMITS.readBytes);

@@ -109,9 +109,14 @@ export class Wire {
 
   /** Takes over a connection that a paused server accepted. `net.Server` offers no buffer of ours for it, so its handle is wrapped again. */
   static accepted(socket: Socket, user: WireUser, buffer: Buffer): Wire {
-    const holder = socket as unknown as { _handle: unknown };
+    const holder = socket as unknown as { _handle: { reading: boolean; readStop(): void } | null };
     const handle = holder._handle;
     holder._handle = null;
+    if (handle?.reading) {
+      // An earlier step has read from it, perhaps to the end: its next owner reads that anew.
+      handle.readStop();
+      handle.reading = false;
+    }
     socket.destroy();
     const wire = new Wire(user, (onread) => new Socket({ handle, onread, allowHalfOpen: true } as unknown as SocketConstructorOpts), buffer);
     wire.#socket.setNoDelay(true);

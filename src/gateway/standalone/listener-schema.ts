@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { parseCidr } from '../dataplane/ip-address.ts';
 import { parseAddress } from './config-values.ts';
 
 const MAX_LISTENERS = 64;
+const MAX_RANGES = 256;
 
 const AN_ADDRESS = 'must be an address with a port, such as "127.0.0.1:3000" or "[::1]:3000"';
 /** An address with a port; names are not looked up. */
@@ -10,13 +12,23 @@ export const address = z.string(AN_ADDRESS).superRefine((text, context) => {
   if (typeof parsed === 'string') context.addIssue(parsed);
 });
 
+const A_RANGE = 'must be addresses such as "10.0.0.0/8", "fd00::/8" or "192.0.2.1"';
+const ranges = z
+  .array(
+    z.string(A_RANGE).refine((text) => parseCidr(text) !== undefined, A_RANGE),
+    'must be a list of addresses such as ["10.0.0.0/8"]',
+  )
+  .min(1, 'must have at least one range')
+  .max(MAX_RANGES, `must have at most ${MAX_RANGES} ranges`);
+
 const listener = z.strictObject({
   address,
+  proxyProtocol: ranges.optional(),
   tls: z.never('is not available yet in this version: listeners are plain HTTP').optional(),
   tcp: z.never('is not available yet in this version: listeners are plain HTTP').optional(),
 });
 
-const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address }, or a list of them';
+const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address, proxyProtocol }, or a list of them';
 /** Where clients reach the gateway. */
 export const listeners = z.union(
   [

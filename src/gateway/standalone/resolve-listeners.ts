@@ -3,9 +3,15 @@ import type { PublicListener } from '../public-listeners.ts';
 import type { GatewayInput } from './config-schema.ts';
 import { addressOf, formatAddress } from './config-values.ts';
 
+type ListenerInput = Exclude<GatewayInput['listen'], readonly unknown[]>;
+
 /** Where the gateway listens, by a file that was checked. */
 export function listenersOf({ listen }: GatewayInput): readonly PublicListener[] {
-  return (Array.isArray(listen) ? listen : [listen]).map((given) => ({ address: addressOf(typeof given === 'string' ? given : given.address) }));
+  return (Array.isArray(listen) ? listen : [listen]).map((given) => (typeof given === 'string' ? { address: addressOf(given) } : listenerOf(given)));
+}
+
+function listenerOf({ address, proxyProtocol }: Exclude<ListenerInput, string>): PublicListener {
+  return { address: addressOf(address), ...(proxyProtocol === undefined ? {} : { settings: { proxyFrom: proxyProtocol } }) };
 }
 
 /** Addresses that are given twice. */

@@ -1,88 +1,13 @@
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
-import { createServer, request } from 'node:http';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
-import { PlatformError } from '#base/errors';
 import { nodeWorld } from '#world/node/node-world';
-import type { Address } from '#world/world';
 import { steadyLoad } from '../fixture-load.ts';
-import { pause, RawClient, startBackend, until } from '../live-fixture.ts';
-import type { LiveStatus } from '../live-status.ts';
-import { resolveGatewayConfig, type StandaloneConfig } from './resolve-config.ts';
-import { type Reloaded, runStandalone } from './standalone-gateway.ts';
+import { pause, RawClient, startBackend } from '../live-fixture.ts';
+import { allPass, fileWith, get, nameIn, startStandalone } from './standalone-fixture.ts';
 
 const world = nodeWorld({ logLevel: 'error', logName: 'test' });
 const quick = { http: '/ready', interval: '200ms', rise: 1, fall: 1 };
-
-/** A gateway whose file is `file.value`. */
-interface Running extends AsyncDisposable {
-  readonly file: { value: unknown };
-  readonly address: Address;
-  readonly admin: Address;
-  reload(): Promise<Reloaded>;
-  status(): Promise<LiveStatus>;
-  stop(): Promise<void>;
-}
-
-function fileWith(service: object, more: object = {}): object {
-  return { listen: '127.0.0.1:0', admin: '127.0.0.1:0', workers: 1, drain: '3s', routes: [{ service: 'web' }], services: { web: service }, ...more };
-}
-
-async function load(value: unknown): Promise<StandaloneConfig> {
-  const resolved = resolveGatewayConfig(value, { secret: 'a-secret-of-the-test' });
-  if (!resolved.ok) throw new PlatformError('INVALID', resolved.issues.map(({ path, message }) => `${path.join('.')} ${message}`).join('\n'));
-  return resolved.config;
-}
-
-async function start(value: unknown): Promise<Running> {
-  const file = { value };
-  const stopping = new AbortController();
-  const ready = Promise.withResolvers<{ readonly address: Address; readonly admin: Address; readonly reload: () => Promise<Reloaded> }>();
-  const running = runStandalone({
-    world,
-    load: async () => await load(file.value),
-    onReady: ({ listeners, admin }, reload) => ready.resolve({ address: listeners[0] as Address, admin, reload }),
-    signal: stopping.signal,
-  });
-  running.catch(ready.reject);
-  const { address, admin, reload } = await ready.promise;
-  const status = async () => (await (await fetch(`http://127.0.0.1:${admin.port}/status`)).json()) as LiveStatus;
-  const stop = async () => {
-    stopping.abort();
-    await running;
-  };
-  return { file, address, admin, reload, status, stop, [Symbol.asyncDispose]: stop };
-}
-
-async function allPass(gateway: Running, count: number): Promise<void> {
-  await until(
-    async () => (await gateway.status()).services['gateway/web']?.backends.filter(({ health }) => health === 'passing').length === count,
-    `${count} pass`,
-  );
-}
-
-interface Answer {
-  readonly status: number;
-  readonly text: string;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-}
-
-async function get(address: Address, headers: Record<string, string> = {}, path = '/'): Promise<Answer> {
-  const done = Promise.withResolvers<Answer>();
-  const outgoing = request({ host: address.host, port: address.port, path, headers, agent: false }, (response) => {
-    let text = '';
-    response.on('data', (part: Buffer) => {
-      text += part.toString();
-    });
-    response.on('end', () => done.resolve({ status: response.statusCode ?? 0, text, headers: response.headers }));
-  });
-  outgoing.on('error', done.reject);
-  outgoing.end();
-  return await done.promise;
-}
-
-function nameIn(answer: Answer): string {
-  return (JSON.parse(answer.text) as { name: string }).name;
-}
 
 test('reloads under load fail nothing: backends come and go, the policy and the listeners change, and what stays keeps its counts', async () => {
   await using a = await startBackend({ name: 'a' });
@@ -90,7 +15,7 @@ test('reloads under load fail nothing: backends come and go, the policy and the 
   await using c = await startBackend({ name: 'c' });
   const at = (backend: { readonly port: number }) => `127.0.0.1:${backend.port}`;
   const with3 = { backends: [at(a), at(b), at(c)], check: quick, slowStart: '0s' };
-  await using gateway = await start(fileWith(with3));
+  await using gateway = await startStandalone(world, fileWith(with3));
   await allPass(gateway, 3);
   const load = steadyLoad({ address: gateway.address, ratePerSecond: 300, postShare: 0.2 });
   await pause(300);
@@ -115,7 +40,7 @@ test('reloads under load fail nothing: backends come and go, the policy and the 
 test('a reload that is wrong changes nothing and tells why; the same file again is the same revision', async () => {
   await using a = await startBackend({ name: 'a' });
   const good = fileWith({ backends: [`127.0.0.1:${a.port}`] });
-  await using gateway = await start(good);
+  await using gateway = await startStandalone(world, good);
   const { revision } = await gateway.reload();
   for (const [bad, why] of [
     [{ ...good, routes: [{ service: 'wbe' }] }, /routes\.0\.service is "wbe", but there are only web/],
@@ -134,12 +59,12 @@ test('a reload that is wrong changes nothing and tells why; the same file again 
 });
 
 test('a file that is wrong does not start', async () => {
-  await rejects(start(fileWith({ backends: [] })), { code: 'INVALID', message: /services\.web\.backends must have at least one backend/ });
+  await rejects(startStandalone(world, fileWith({ backends: [] })), { code: 'INVALID', message: /services\.web\.backends must have at least one backend/ });
 });
 
 test('stopping ends what is in flight', async () => {
   await using a = await startBackend({ name: 'a' });
-  const gateway = await start(fileWith({ backends: [`127.0.0.1:${a.port}`] }));
+  const gateway = await startStandalone(world, fileWith({ backends: [`127.0.0.1:${a.port}`] }));
   const slow = get(gateway.address, {}, '/?wait=400');
   await pause(100);
   await gateway.stop();
@@ -148,7 +73,7 @@ test('stopping ends what is in flight', async () => {
 
 test('who asks too often gets 429 and when to come again, on a connection that goes on', async () => {
   await using a = await startBackend({ name: 'a' });
-  await using gateway = await start(fileWith({ backends: [`127.0.0.1:${a.port}`], rateLimit: { rate: '2/s', burst: 2 } }));
+  await using gateway = await startStandalone(world, fileWith({ backends: [`127.0.0.1:${a.port}`], rateLimit: { rate: '2/s', burst: 2 } }));
   const client = new RawClient(gateway.address);
   client.send('GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\nGET /3 HTTP/1.1\r\nHost: x\r\n\r\n');
   const text = await client.receive(/429 Too Many Requests[\s\S]*too many requests\n/);
@@ -164,7 +89,7 @@ test('a cookie binds a client to its backend, says nothing of it, and binds anew
   await using a = await startBackend({ name: 'a' });
   await using b = await startBackend({ name: 'b' });
   const ports = [a.port, b.port].map((port) => `127.0.0.1:${port}`);
-  await using gateway = await start(fileWith({ backends: ports, balance: 'sticky?cookie=bound', check: quick }));
+  await using gateway = await startStandalone(world, fileWith({ backends: ports, balance: 'sticky?cookie=bound', check: quick }));
   await allPass(gateway, 2);
   const first = await get(gateway.address);
   const [line = ''] = first.headers['set-cookie'] ?? [];
@@ -185,7 +110,7 @@ test('hashing sends a key to one backend and spreads keys over all', async () =>
   await using b = await startBackend({ name: 'b' });
   await using c = await startBackend({ name: 'c' });
   const ports = [a.port, b.port, c.port].map((port) => `127.0.0.1:${port}`);
-  await using gateway = await start(fileWith({ backends: ports, balance: 'hash?on=header:x-user', check: quick }));
+  await using gateway = await startStandalone(world, fileWith({ backends: ports, balance: 'hash?on=header:x-user', check: quick }));
   await allPass(gateway, 3);
   const homes = new Set<string>();
   for (let user = 0; user < 20; user++) {
@@ -200,7 +125,7 @@ test('hashing sends a key to one backend and spreads keys over all', async () =>
 test('limits of a service: bodies, time to answer, requests in flight and waiting (R-11, R-12, R-29)', async () => {
   await using a = await startBackend({ name: 'a' });
   const limits = { body: '1Ki', inFlight: 1, waiting: 1 };
-  await using gateway = await start(fileWith({ backends: [`127.0.0.1:${a.port}`], limits, timeouts: { answer: '600ms' }, retries: 0 }));
+  await using gateway = await startStandalone(world, fileWith({ backends: [`127.0.0.1:${a.port}`], limits, timeouts: { answer: '600ms' }, retries: 0 }));
   const body = new RawClient(gateway.address);
   body.send(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n${'x'.repeat(2_000)}`);
   match(await body.receive(/\r\n\r\n/), /^HTTP\/1\.1 413 /);
@@ -224,7 +149,7 @@ test('a backend that comes while others serve gets its share slowly (R-24)', asy
   await using b = await startBackend({ name: 'b' });
   await using c = await startBackend({ name: 'c' });
   const ports = [a.port, b.port, c.port].map((port) => `127.0.0.1:${port}`);
-  await using gateway = await start(fileWith({ backends: ports.slice(0, 2), check: quick, slowStart: '30s' }));
+  await using gateway = await startStandalone(world, fileWith({ backends: ports.slice(0, 2), check: quick, slowStart: '30s' }));
   await allPass(gateway, 2);
   gateway.file.value = fileWith({ backends: ports, check: quick, slowStart: '30s' });
   await gateway.reload();
@@ -243,7 +168,7 @@ test('under peak EWMA a backend that fails fast gets next to nothing; under roun
   const bound = failing.address();
   const ports = [a.port, b.port, typeof bound === 'object' && bound !== null ? bound.port : 0];
   const service = { backends: ports.map((port) => `127.0.0.1:${port}`), check: quick, slowStart: '0s' };
-  await using gateway = await start(fileWith(service));
+  await using gateway = await startStandalone(world, fileWith(service));
   await allPass(gateway, 3);
   const shareOfFailures = async () => {
     const load = steadyLoad({ address: gateway.address, ratePerSecond: 300, postShare: 0 });
