@@ -223,7 +223,7 @@ export class Dataplane implements Disposable {
     this.#refreshServicesOf(backend);
     this.plane.onReport();
     for (const upstream of backend.busy.toArray()) {
-      if (!upstream.isAnswering && upstream.client?.mayMove) upstream.failTry('silent');
+      if (!upstream.isAnswering && upstream.exchange?.mayMove) upstream.failTry('silent');
     }
   }
 

@@ -1,5 +1,6 @@
 import { retryAfterSeconds } from '#policy/balance/rate-limit';
 import type { TryFailure } from '#policy/balance/retry';
+import { REFUSAL_STATUS, type Refusal } from './head.ts';
 
 const PHRASE: Readonly<Record<number, string>> = {
   400: 'Bad Request',
@@ -36,6 +37,8 @@ export interface OwnAnswer {
   readonly error: ProxyError;
   readonly details: string;
   readonly retryAfterSeconds?: number;
+  /** Where the next request begins on an HTTP/1.1 connection is not known any more. */
+  readonly closes?: true;
 }
 
 /** The bytes of an own answer as text. */
@@ -63,6 +66,11 @@ export const TOO_MANY_WAIT: OwnAnswer = {
   retryAfterSeconds: 5,
 };
 export const BODY_TOO_LARGE: OwnAnswer = { status: 413, error: 'http_request_error', details: 'body-too-large' };
+
+/** To a request that breaks the protocol or a limit. */
+export function refusalAnswer(refusal: Refusal): OwnAnswer {
+  return { status: REFUSAL_STATUS[refusal] ?? 400, error: 'http_request_error', details: refusal, closes: true };
+}
 
 /** Over its rate (RFC 6585, 4). */
 export function tooManyRequests(waitMs: number): OwnAnswer {

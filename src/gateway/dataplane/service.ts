@@ -10,8 +10,8 @@ import { pickBound, setCookieLine } from '#policy/balance/sticky';
 import { chooseTier, type TierChoice } from '#policy/balance/tiers';
 import { type Admission, type Admitted, admissionFor, limiterFor } from './admission.ts';
 import { type Backend, backendKey } from './backend.ts';
-import type { ClientConnection } from './client-connection.ts';
 import { monotonicNow } from './clock.ts';
+import type { Exchange } from './exchange.ts';
 import { Histogram } from './histogram.ts';
 import { DEFAULT_TIMES, LIMITS, type ServiceTimes } from './limits.ts';
 import { stickyTokenOf } from './sticky-token.ts';
@@ -54,7 +54,7 @@ export class Service {
   readonly #request: PickRequest = { now: 0, luck: 0, keyHash: 0 };
   #choice: TierChoice<Backend> = { from: 'none', backends: [] };
   #ejected = 0;
-  readonly #held: ClientConnection[] = [];
+  readonly #held: Exchange[] = [];
 
   constructor(key: string, luck: () => number) {
     this.key = key;
@@ -121,7 +121,7 @@ export class Service {
   retire(): void {
     this.backends = [];
     this.refresh();
-    for (const client of this.#held.splice(0)) client.holdExpired();
+    for (const exchange of this.#held.splice(0)) exchange.holdExpired();
   }
 
   /** Decides anew who is usable, after any change of health, ejection or configuration. */
@@ -221,18 +221,18 @@ export class Service {
   }
 
   /** Lets a request wait until somebody is usable. False if too many wait. */
-  hold(client: ClientConnection): boolean {
+  hold(exchange: Exchange): boolean {
     if (this.#held.length >= this.#maxWaiting) return false;
     this.heldTotal++;
     // Who was let go and found no room has its old place.
     let at = this.#held.length;
-    while (at > 0 && (this.#held[at - 1] as ClientConnection).heldUntil > client.heldUntil) at--;
-    this.#held.splice(at, 0, client);
+    while (at > 0 && (this.#held[at - 1] as Exchange).heldUntil > exchange.heldUntil) at--;
+    this.#held.splice(at, 0, exchange);
     return true;
   }
 
-  leaveHeld(client: ClientConnection): void {
-    const index = this.#held.indexOf(client);
+  leaveHeld(exchange: Exchange): void {
+    const index = this.#held.indexOf(exchange);
     if (index >= 0) this.#held.splice(index, 1);
   }
 
@@ -248,14 +248,14 @@ export class Service {
         this.#held.shift()?.dispatchHeld();
       return;
     }
-    for (const client of this.#held.splice(0)) client.dispatchHeld();
+    for (const exchange of this.#held.splice(0)) exchange.dispatchHeld();
   }
 
   /** Lets one held request try whether somebody answers again, and gives up those that waited too long. */
   sweepHeld(now: number): void {
-    for (const client of this.#held.filter(({ heldUntil }) => heldUntil <= now)) {
-      this.leaveHeld(client);
-      client.holdExpired();
+    for (const exchange of this.#held.filter(({ heldUntil }) => heldUntil <= now)) {
+      this.leaveHeld(exchange);
+      exchange.holdExpired();
     }
     if (this.#held.length > 0 && this.#choice.backends.length > 0) this.#held.shift()?.dispatchHeld();
   }

@@ -1,24 +1,21 @@
 import type { TryFailure } from '#policy/balance/retry';
+import { AnswerBody, BROKEN } from './answer-body.ts';
 import type { Backend } from './backend.ts';
-import { ChunkedReader } from './chunked-reader.ts';
-import type { ClientConnection } from './client-connection.ts';
-import { BODY, type BodyKind, type Head, SCAN } from './head.ts';
+import type { Exchange } from './exchange.ts';
+import { BODY, type Head, SCAN } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
-import { type AnswerFraming, put, writeAnswerHead, writeChunkSize } from './head-writer.ts';
 import type { Linked } from './intrusive-list.ts';
 import { DEFAULT_TIMES, LIMITS, type ServiceTimes } from './limits.ts';
-import { PHASE } from './phase.ts';
 import type { Plane } from './plane.ts';
 import { scanAnswer } from './scan-answer.ts';
 import { Wire, type WireUser } from './wire.ts';
 
 const STATE = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, closed: 5 } as const;
-const LAST_CHUNK = Buffer.from('0\r\n', 'latin1');
 
 /**
  * A connection to a backend that carries one request at a time.
  *
- * U1: it is in `backend.busy` exactly while it has a client, in `backend.idle` exactly while its state is idle. U2: bytes without a client end it (R-05).
+ * U1: it is in `backend.busy` exactly while it has an exchange, in `backend.idle` exactly while its state is idle. U2: bytes without an exchange end it (R-05).
  * U3: it is kept only if request and answer are complete and nothing came after them.
  */
 export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> {
@@ -26,7 +23,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   previous: UpstreamConnection | undefined;
   readonly backend: Backend;
   readonly wire: Wire;
-  client: ClientConnection | undefined;
+  exchange: Exchange | undefined;
   /** When the present try was handed over. */
   sentAt = 0;
   deadlineAt = 0;
@@ -36,10 +33,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   readonly #plane: Plane;
   readonly #openedAt: number;
   #state: number = STATE.connecting;
-  #body: BodyKind = BODY.none;
-  #left = 0;
-  #chunked: ChunkedReader | undefined;
-  #rechunks = false;
+  readonly #body = new AnswerBody();
   #keeps = false;
   #keepAliveMs: number = LIMITS.upstreamIdleMs;
   #informational = 0;
@@ -65,9 +59,9 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   }
 
   /** Takes a request for its next try. */
-  carry(client: ClientConnection, now: number): void {
-    this.client = client;
-    this.#times = client.service?.times ?? DEFAULT_TIMES;
+  carry(exchange: Exchange, now: number): void {
+    this.exchange = exchange;
+    this.#times = exchange.service?.times ?? DEFAULT_TIMES;
     this.sentAt = now;
     this.backend.busy.add(this);
     this.#informational = 0;
@@ -80,20 +74,20 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
 
   onConnected(): void {
     this.#plane.tick();
-    const { client } = this;
-    if (client === undefined) {
+    const { exchange } = this;
+    if (exchange === undefined) {
       this.close();
       return;
     }
     const now = this.#plane.now();
     if (!this.backend.reachable) {
       this.backend.reachable = true;
-      client.service?.refresh();
+      exchange.service?.refresh();
     }
     this.#state = STATE.head;
     this.sentAt = now;
     this.deadlineAt = now + this.#times.answerMs;
-    client.sendRequest();
+    exchange.sendRequest();
   }
 
   onBytes(bytes: Buffer, count: number): void {
@@ -104,12 +98,11 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
         break;
       case STATE.body: {
         this.deadlineAt = this.#isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#times.idleMs;
-        this.#passBody(bytes, 0, count, 0);
+        this.#passBody(bytes, 0, count);
         break;
       }
       case STATE.tunnel:
-        this.client?.tunnelled(this.#plane.now());
-        this.#send(bytes.subarray(0, count));
+        if (this.exchange?.stream.tunnelToClient(bytes, count)) this.#pause();
         break;
       default:
         // U2.
@@ -118,16 +111,16 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   }
 
   onWritable(): void {
-    this.client?.upstreamWritable();
+    this.exchange?.upstreamWritable();
   }
 
   onEnded(): void {
     this.#plane.tick();
     if (this.#state === STATE.tunnel) {
-      this.client?.wire.end();
+      this.exchange?.stream.endTunnelToClient();
       return;
     }
-    if (this.#state === STATE.body && this.#body === BODY.untilClose) this.#finishUntilClose();
+    if (this.#state === STATE.body && this.#body.kind === BODY.untilClose) this.#finishUntilClose();
     else this.#lost(undefined);
   }
 
@@ -153,8 +146,8 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
 
   /** Ends the connection without telling the client: it is gone or goes on elsewhere. */
   abandon(): void {
-    if (this.client !== undefined) {
-      this.client = undefined;
+    if (this.exchange !== undefined) {
+      this.exchange = undefined;
       this.backend.busy.remove(this);
       this.#leftBackend();
     }
@@ -169,9 +162,9 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
 
   /** Gives up the present try. */
   failTry(failure: TryFailure): void {
-    const { client } = this;
+    const { exchange } = this;
     this.abandon();
-    client?.tryFailed(this, failure);
+    exchange?.tryFailed(this, failure);
   }
 
   /** The time for connecting, for the head or between two reads is over. */
@@ -184,8 +177,8 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   }
 
   #readHead(bytes: Buffer, count: number): void {
-    const { client } = this;
-    if (client === undefined) {
+    const { exchange } = this;
+    if (exchange === undefined) {
       this.close();
       return;
     }
@@ -196,7 +189,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     const head = waiting?.head ?? this.#plane.answerHead;
     if (waiting === undefined) head.begin(0);
     for (;;) {
-      const result = scanAnswer(source, end, head, client.isHead);
+      const result = scanAnswer(source, end, head, exchange.isHead);
       if (result === SCAN.incomplete) {
         if (waiting === undefined || head.start > 0) this.#waiting = new HeadBuffer(source, head.start, end);
         return;
@@ -208,14 +201,14 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
       }
       if (head.status >= 200) break;
       if (head.status === 101) {
-        this.#switchProtocols(client, source, end, head);
+        this.#switchProtocols(exchange, source, end, head);
         return;
       }
       if (++this.#informational > LIMITS.informationalAnswers) {
         this.failTry('malformed');
         return;
       }
-      this.#passInformational(client, source, head);
+      exchange.stream.passInformational(source, head);
       head.begin(head.end);
       if (head.start >= end) {
         this.#waiting = undefined;
@@ -223,18 +216,11 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
       }
     }
     this.#waiting = undefined;
-    this.#beginAnswer(client, source, end, head);
+    this.#beginAnswer(exchange, source, end, head);
   }
 
-  #passInformational(client: ClientConnection, source: Buffer, head: Head): void {
-    if (client.isVersion10) return;
-    const out = this.#plane.scratch;
-    const length = writeAnswerHead(out, 0, source, head, 'none', false);
-    if (client.wire.write(out.subarray(0, length))) this.#plane.renewScratch();
-  }
-
-  #switchProtocols(client: ClientConnection, source: Buffer, end: number, head: Head): void {
-    if (!client.isUpgrade || !head.upgradesToWebSocket || !head.nominatesUpgrade) {
+  #switchProtocols(exchange: Exchange, source: Buffer, end: number, head: Head): void {
+    if (!exchange.isUpgrade || !head.upgradesToWebSocket || !head.nominatesUpgrade) {
       this.#plane.countRefusal('answer-bad-upgrade');
       this.failTry('malformed');
       return;
@@ -242,20 +228,17 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     this.#waiting = undefined;
     this.#state = STATE.tunnel;
     this.deadlineAt = Number.POSITIVE_INFINITY;
-    const out = this.#plane.scratch;
-    let length = writeAnswerHead(out, 0, source, head, 'upgrade', false);
-    length += source.copy(out, length, head.end, end);
     this.#countAnswer(101);
-    client.beginAnswer(101);
-    this.#sendScratch(length);
-    client.beginTunnel();
+    exchange.answerBegan(101);
+    exchange.stream.beginTunnel(source, head, end);
+    if (exchange.stream.flush()) this.#pause();
   }
 
   #countAnswer(status: number): void {
-    const { client } = this;
+    const { exchange } = this;
     const now = this.#plane.now();
     const changed = this.backend.answered(now, now - this.sentAt, status);
-    const service = client?.service;
+    const service = exchange?.service;
     if (service === undefined) return;
     if (status >= 502 && status <= 504) {
       if (service.backendFailed(this.backend, now, this.#plane.luck())) this.#plane.onReport();
@@ -265,121 +248,53 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     }
   }
 
-  #beginAnswer(client: ClientConnection, source: Buffer, end: number, head: Head): void {
+  #beginAnswer(exchange: Exchange, source: Buffer, end: number, head: Head): void {
     this.#state = STATE.body;
     this.#countAnswer(head.status);
-    client.beginAnswer(head.status);
-    this.#body = head.body;
-    this.#left = head.length;
+    exchange.answerBegan(head.status);
+    this.#body.begin(head);
     this.#isEventStream = head.isEventStream;
-    this.#keeps = !head.closes && (!head.isVersion10 || head.keepsAlive) && head.body !== BODY.untilClose && !client.isUpgrade;
+    this.#keeps = !head.closes && (!head.isVersion10 || head.keepsAlive) && head.body !== BODY.untilClose && !exchange.isUpgrade;
     this.#keepAliveMs = keptFor(head.keepAliveSeconds);
     this.deadlineAt = this.#isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#times.idleMs;
-    const isStreamed = head.body === BODY.chunked || head.body === BODY.untilClose;
-    this.#rechunks = isStreamed && !client.isVersion10;
-    if (isStreamed && !this.#rechunks) client.closesAfter();
-    let length = writeAnswerHead(this.#plane.scratch, 0, source, head, framingOf(head, this.#rechunks), client.closes);
-    if (this.backend.stickyLine !== '' && client.who.stickyToken !== this.backend.stickyToken)
-      length = appendLine(this.#plane.scratch, length, this.backend.stickyLine);
-    if (head.body === BODY.chunked) {
-      this.#chunked ??= new ChunkedReader();
-      this.#chunked.begin();
-    }
-    this.#passBody(source, head.end, end, length);
+    const { stickyLine, stickyToken } = this.backend;
+    exchange.stream.beginAnswer(source, head, stickyLine !== '' && exchange.who.stickyToken !== stickyToken ? stickyLine : '');
+    this.#passBody(source, head.end, end);
   }
 
-  /** Passes on what of `[at, end)` belongs to the answer. `outAt` bytes of the scratch are a head to go first. */
-  #passBody(bytes: Buffer, at: number, end: number, outAt: number): void {
-    switch (this.#body) {
-      case BODY.length: {
-        const take = Math.min(this.#left, end - at);
-        this.#left -= take;
-        if (outAt > 0) this.#sendScratch(put(this.#plane.scratch, outAt, bytes, at, at + take));
-        else this.#send(take === bytes.length ? bytes : bytes.subarray(at, at + take));
-        if (this.#left === 0) this.#finish(at + take < end);
-        return;
-      }
-      case BODY.chunked:
-        this.#passChunks(bytes, at, end, outAt);
-        return;
-      case BODY.untilClose: {
-        const out = this.#plane.scratch;
-        let length = outAt;
-        if (at < end) length = this.#putChunk(out, length, bytes, at, end);
-        if (length > 0) this.#sendScratch(length);
-        return;
-      }
-      default:
-        if (outAt > 0) this.#sendScratch(outAt);
-        this.#finish(at < end);
+  #passBody(bytes: Buffer, at: number, end: number): void {
+    const { stream } = this.exchange as Exchange;
+    const bodyEnd = this.#body.pass(bytes, at, end, stream);
+    if (stream.flush()) this.#pause();
+    if (bodyEnd >= 0) this.#finish(bodyEnd < end);
+    else if (bodyEnd === BROKEN) {
+      this.#plane.countRefusal('answer-bad-chunk');
+      this.#truncated();
     }
   }
 
-  #passChunks(bytes: Buffer, from: number, end: number, outAt: number): void {
-    const reader = this.#chunked as ChunkedReader;
-    const out = this.#plane.scratch;
-    let length = outAt;
-    let at = from;
-    while (at < end && !reader.done) {
-      at = reader.read(bytes, at, end);
-      if (at < 0) {
-        this.#plane.countRefusal('answer-bad-chunk');
-        // What was good of it may go; the missing last chunk tells the client that this is not all (R-06).
-        if (length > 0) this.#sendScratch(length);
-        this.#truncated();
-        return;
-      }
-      if (reader.dataEnd > reader.dataAt) length = this.#putChunk(out, length, bytes, reader.dataAt, reader.dataEnd);
-    }
-    if (reader.done && this.#rechunks) length = putLastChunk(out, length, reader.trailers);
-    if (length > 0) this.#sendScratch(length);
-    if (reader.done) this.#finish(at < end);
-  }
-
-  #putChunk(out: Buffer, at: number, bytes: Buffer, from: number, to: number): number {
-    if (!this.#rechunks) return at + bytes.copy(out, at, from, to);
-    let length = writeChunkSize(out, at, to - from);
-    length += bytes.copy(out, length, from, to);
-    out[length++] = 13;
-    out[length++] = 10;
-    return length;
-  }
-
-  #sendScratch(length: number): void {
-    const { client } = this;
-    if (client === undefined) return;
-    if (!client.wire.write(this.#plane.scratch.subarray(0, length))) return;
-    this.#plane.renewScratch();
-    this.#pauseFor(client);
-  }
-
-  /** Sends bytes of the read buffer itself: nothing is read over them before the client has them. */
-  #send(bytes: Buffer): void {
-    const { client } = this;
-    if (client?.wire.write(bytes)) this.#pauseFor(client);
-  }
-
-  #pauseFor(client: ClientConnection): void {
-    client.stalled();
+  #pause(): void {
     if (this.#isPaused) return;
     this.#isPaused = true;
     this.wire.pause();
   }
 
   #finishUntilClose(): void {
-    if (this.#rechunks) this.#sendScratch(putLastChunk(this.#plane.scratch, 0, ''));
+    const { stream } = this.exchange as Exchange;
+    stream.endBody('');
+    stream.flush();
     this.#finish(true);
   }
 
   #finish(hasMore: boolean): void {
-    const client = this.client as ClientConnection;
-    this.client = undefined;
+    const exchange = this.exchange as Exchange;
+    this.exchange = undefined;
     this.backend.busy.remove(this);
     this.#leftBackend();
     // U3.
-    if (this.#keeps && !hasMore && client.phase === PHASE.wait && !this.wire.isPending) this.#keep();
+    if (this.#keeps && !hasMore && exchange.body.isComplete && !this.wire.isPending) this.#keep();
     else this.close();
-    client.finishAnswer();
+    exchange.finishAnswer();
   }
 
   #keep(): void {
@@ -407,7 +322,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   #lost(error: NodeJS.ErrnoException | undefined): void {
     const state = this.#state;
     if (state === STATE.closed) return;
-    if (state === STATE.idle || this.client === undefined) {
+    if (state === STATE.idle || this.exchange === undefined) {
       this.close();
       return;
     }
@@ -419,7 +334,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
       this.failTry(this.isReused ? 'stale' : 'empty');
       return;
     }
-    if (state === STATE.body && this.#body === BODY.untilClose && error === undefined) {
+    if (state === STATE.body && this.#body.kind === BODY.untilClose && error === undefined) {
       this.#finishUntilClose();
       return;
     }
@@ -428,33 +343,10 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
 
   /** The answer cannot be completed: the client must see that (R-06). */
   #truncated(): void {
-    const { client } = this;
+    const { exchange } = this;
     this.abandon();
-    client?.cutOff();
+    exchange?.cutOff();
   }
-}
-
-/** Adds a line with its end to a head that was written; returns the new end. */
-function appendLine(out: Buffer, end: number, line: string): number {
-  const at = end - 2;
-  return at + out.write(`${line}\r\n`, at, 'latin1');
-}
-
-function framingOf(head: Head, rechunks: boolean): AnswerFraming {
-  if (rechunks) return 'chunked';
-  if (head.body === BODY.length) return 'length';
-  if (head.body !== BODY.none || head.status === 204) return 'none';
-  // Of an answer without a body by rule (HEAD, 304) the framing tells what a GET would have had.
-  if (head.hasLength) return 'length';
-  return head.hasCoding ? 'chunked' : 'none';
-}
-
-function putLastChunk(out: Buffer, at: number, trailers: string): number {
-  let length = at + LAST_CHUNK.copy(out, at);
-  if (trailers !== '') length += out.write(trailers, length, 'latin1');
-  out[length++] = 13;
-  out[length++] = 10;
-  return length;
 }
 
 function keptFor(hintSeconds: number): number {

@@ -1,0 +1,290 @@
+import type { TryFailure } from '#policy/balance/retry';
+import type { Admitted } from './admission.ts';
+import type { Backend } from './backend.ts';
+import type { ClientStream } from './client-stream.ts';
+import type { Head, Refusal } from './head.ts';
+import { HEAD_MARGIN_BYTES, writeRequestHead } from './head-writer.ts';
+import { LIMITS } from './limits.ts';
+import { answerTo, NO_ROUTE, NOBODY_IN_TIME, type OwnAnswer, refusalAnswer, TOO_MANY_WAIT } from './own-answer.ts';
+import type { Plane } from './plane.ts';
+import { RequestBody } from './request-body.ts';
+import type { Service } from './service.ts';
+import { SLAB_BYTES } from './slabs.ts';
+import { UpstreamConnection } from './upstream-connection.ts';
+
+/**
+ * A request under way, from its head to its last answer byte: which service, which tries, whether it waits, how it ended. It knows nothing of the
+ * client's protocol; an HTTP/1.1 connection uses one for all its requests.
+ *
+ * C1: `#upstream` is set exactly while a try is under way. C2: until the answer begins, all that was sent of the request is in the body's slab, or it is
+ * not replayable. C3: every path out of a request goes through `finishAnswer`, `answerSelf`, `cutOff` or `leave`, which count it once.
+ */
+export class Exchange {
+  readonly stream: ClientStream;
+  readonly who: Admitted;
+  readonly body: RequestBody;
+  service: Service | undefined;
+  isHead = false;
+  isUpgrade = false;
+  /** Of the answer that has begun; 0 before. */
+  status = 0;
+  startedAt = 0;
+  heldUntil = 0;
+
+  readonly #plane: Plane;
+  #upstream: UpstreamConnection | undefined;
+  #isIdempotent = false;
+  #requestLine = '';
+  #tries = 0;
+  #tried: Backend[] | undefined;
+  #wasSent = false;
+  #sentTries = 0;
+  #isHeld = false;
+
+  constructor(plane: Plane, stream: ClientStream, who: Admitted) {
+    this.#plane = plane;
+    this.stream = stream;
+    this.who = who;
+    this.body = new RequestBody(plane);
+  }
+
+  /**
+   * Takes up a request whose head was scanned in `bytes`; `about` is what we say of the client. Gives the answer to one that may not pass; else `dispatch`
+   * comes next, after as much of the body as is there.
+   */
+  begin(bytes: Buffer, head: Head, about: Buffer, internalPort: number | undefined): OwnAnswer | undefined {
+    const plane = this.#plane;
+    const now = plane.now();
+    plane.requests++;
+    this.startedAt = now;
+    this.status = 0;
+    this.#tries = 0;
+    this.#tried = undefined;
+    this.#wasSent = false;
+    this.isHead = head.isHead;
+    this.isUpgrade = head.upgradesToWebSocket;
+    this.#isIdempotent = head.isIdempotent;
+    if (plane.accessLog !== undefined) this.#requestLine = bytes.toString('latin1', head.start, head.fieldsAt - 2);
+    const service = plane.serviceFor(bytes, head, internalPort);
+    this.service = service;
+    const slab = head.end - head.start + HEAD_MARGIN_BYTES > SLAB_BYTES.small ? plane.slabs.takeLarge() : plane.slabs.takeSmall();
+    const headLength = service === undefined ? 0 : writeRequestHead(slab, 0, bytes, head, about, plane.nextId());
+    this.body.begin(slab, headLength, head, service?.maxBodyBytes ?? LIMITS.bodyBytes);
+    if (service === undefined) return plane.table.isAmbiguous ? this.#refused('bad-path') : NO_ROUTE;
+    service.inFlight++;
+    const refused = service.admission?.judge(this.who, bytes, head, now);
+    if (refused === undefined) service.budget.countRequest(now);
+    return refused;
+  }
+
+  /** Takes what of `[from, end)` belongs to the body and can be kept or sent. Where it stopped, or -1: the body is broken and the client was told. */
+  takeBody(bytes: Buffer, from: number, end: number): number {
+    const upstream = this.#upstream;
+    const ready = upstream !== undefined && this.#wasSent && upstream.exchange === this ? upstream.wire : undefined;
+    const at = this.body.take(bytes, from, end, ready);
+    if (at < 0) this.fail(this.body.isTooLarge ? 'body-too-large' : 'bad-chunk');
+    else if (ready !== undefined) {
+      upstream?.bodyPassed(this.#plane.now());
+      if (ready.isPending) this.stream.pauseBody();
+    }
+    return at;
+  }
+
+  /** Starts a try, or waits for somebody who is usable. */
+  dispatch(now: number): void {
+    const service = this.service as Service;
+    const backend = service.pickFor(this.#tried, now, this.who);
+    if (backend === undefined) {
+      this.#hold(service, now);
+      return;
+    }
+    this.#tries++;
+    this.#wasSent = false;
+    const upstream = backend.takeIdle(now) ?? new UpstreamConnection(this.#plane, backend, now);
+    this.#upstream = upstream;
+    upstream.carry(this, now);
+    if (upstream.isConnected) this.sendRequest();
+  }
+
+  #hold(service: Service, now: number): void {
+    if (this.heldUntil === 0) this.heldUntil = now + LIMITS.holdMs;
+    if (now >= this.heldUntil) {
+      this.holdExpired();
+      return;
+    }
+    this.#isHeld = service.hold(this);
+    if (!this.#isHeld) this.answerSelf(TOO_MANY_WAIT);
+  }
+
+  /** Somebody may be usable again. */
+  dispatchHeld(): void {
+    this.#isHeld = false;
+    this.#tried = undefined;
+    // What was sent counts: a request that ends every backend it reaches must not go round for ever.
+    this.#tries = this.#sentTries;
+    this.dispatch(this.#plane.now());
+  }
+
+  holdExpired(): void {
+    this.#isHeld = false;
+    this.answerSelf(NOBODY_IN_TIME);
+  }
+
+  /** The try's connection is ready. */
+  sendRequest(): void {
+    const { wire } = this.#upstream as UpstreamConnection;
+    this.#wasSent = true;
+    this.#sentTries++;
+    if (this.body.sendAll(wire)) this.stream.pauseBody();
+    if (this.service !== undefined && this.service.heldCount > 0) this.service.releaseHeld();
+    if (!this.body.isComplete) this.stream.passWaitingBody();
+  }
+
+  /** A try of it that hangs may be repeated elsewhere. */
+  get mayMove(): boolean {
+    return this.#isIdempotent && this.status === 0 && this.body.isReplayable;
+  }
+
+  /** A try ended before its answer began. */
+  tryFailed(upstream: UpstreamConnection, failure: TryFailure): void {
+    const service = this.service as Service;
+    const plane = this.#plane;
+    const now = plane.now();
+    this.#upstream = undefined;
+    this.stream.resumeBody();
+    this.#tried ??= [];
+    this.#tried.push(upstream.backend);
+    if (failure === 'refused' && upstream.backend.reachable) {
+      upstream.backend.reachable = false;
+      service.refresh();
+    }
+    // A kept connection that went stale says nothing about its backend, and one found silent is out already.
+    if (failure !== 'stale' && failure !== 'silent' && service.backendFailed(upstream.backend, now, plane.luck())) plane.onReport();
+    const facts = {
+      failure,
+      answerStarted: this.status !== 0,
+      requestSent: this.#wasSent,
+      idempotent: this.#isIdempotent,
+      replayable: this.body.isReplayable,
+      tries: this.#tries,
+    };
+    const decision = service.decideRetry(facts, now);
+    if (decision.retry) {
+      service.countRetry(failure);
+      this.dispatch(now);
+      return;
+    }
+    // Nothing can happen twice: rather wait for one who answers than fail.
+    if (failure === 'refused' && (this.#sentTries === 0 || this.#isIdempotent) && this.body.isReplayable) {
+      this.#hold(service, now);
+      return;
+    }
+    this.answerSelf(answerTo(failure, this.#wasSent, this.#isIdempotent));
+  }
+
+  /** The final answer, or a change of protocol, begins: there will be no other try. */
+  answerBegan(status: number): void {
+    this.status = status;
+    this.body.answerBegan();
+  }
+
+  /** The answer has been handed over completely. */
+  finishAnswer(): void {
+    this.#upstream = undefined;
+    this.#count(this.status);
+    this.#end();
+  }
+
+  /** Answers without a backend. */
+  answerSelf(answer: OwnAnswer): void {
+    this.status = answer.status;
+    this.stream.answerSelf(answer);
+    this.#count(answer.status);
+    this.#end();
+  }
+
+  /** Refuses what the client sent before any try. */
+  refuse(refusal: Refusal): void {
+    this.answerSelf(this.#refused(refusal));
+  }
+
+  /** The request cannot be completed: nobody works on it any more, and the client is told if its answer has not begun. */
+  fail(refusal: Refusal): void {
+    this.#abandonUpstream();
+    if (this.status === 0) this.refuse(refusal);
+    else this.cutOff();
+  }
+
+  /** The answer cannot be completed (R-06). */
+  cutOff(): void {
+    this.#abandonUpstream();
+    this.body.end();
+    this.#count(this.status === 0 ? 502 : this.status);
+    this.stream.cutOff();
+  }
+
+  /** The client is gone: nobody works for it any more. */
+  leave(): void {
+    this.#abandonUpstream();
+    this.body.end();
+    if (this.service === undefined) return;
+    const isTunnel = this.status === 101;
+    if (!isTunnel) this.service.clientAborts++;
+    this.#count(isTunnel ? 101 : 499);
+  }
+
+  upstreamWritable(): void {
+    this.stream.resumeBody();
+  }
+
+  /** The client takes bytes again. */
+  clientWritable(): void {
+    this.#upstream?.resumeReading();
+  }
+
+  /** Bytes for the backend through the tunnel. */
+  tunnelToBackend(bytes: Buffer, from: number, end: number): void {
+    const wire = this.#upstream?.wire;
+    if (wire === undefined) return;
+    const { scratch } = this.#plane;
+    bytes.copy(scratch, 0, from, end);
+    if (!wire.write(scratch.subarray(0, end - from))) return;
+    this.#plane.renewScratch();
+    this.stream.pauseBody();
+  }
+
+  /** The client sends nothing more through the tunnel. */
+  endTunnelToBackend(): void {
+    this.#upstream?.wire.end();
+  }
+
+  #refused(refusal: Refusal): OwnAnswer {
+    this.#plane.countRefusal(refusal);
+    return refusalAnswer(refusal);
+  }
+
+  #abandonUpstream(): void {
+    this.#upstream?.abandon();
+    this.#upstream = undefined;
+  }
+
+  #end(): void {
+    this.body.end();
+    this.isHead = false;
+    this.heldUntil = 0;
+    this.#sentTries = 0;
+    this.stream.finished();
+  }
+
+  #count(status: number): void {
+    const { service } = this;
+    if (service === undefined) return;
+    if (this.#isHeld) service.leaveHeld(this);
+    this.#isHeld = false;
+    this.service = undefined;
+    service.left();
+    const durationMs = this.#plane.now() - this.startedAt;
+    service.countAnswer(status, durationMs);
+    this.#plane.accessLog?.add({ client: this.who.peer, request: this.#requestLine, status, durationMs, service: service.key, tries: this.#tries });
+  }
+}
