@@ -1,17 +1,13 @@
 import { hasCode, PlatformError } from '#base/errors';
 import type { CommandDefinition, CommandOptions } from './command.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
+import { onInterrupt } from './interrupt.ts';
 
 const COMPLETED_WITHIN_MS = 300;
 
 /** Runs one command line; resolves to the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
-  const interrupt = new AbortController();
-  const abort = () => interrupt.abort(new PlatformError('ABORTED', 'Interrupted'));
-  process.once('SIGINT', abort);
-  process.once('SIGTERM', abort);
-  // The terminal is closed: what was started in it ends as with Ctrl-C, though nobody reads on.
-  process.once('SIGHUP', abort);
+  const signal = onInterrupt(process, { exitCode: EXIT.interrupted, nowMs: () => performance.now() });
   process.stderr.on('error', () => undefined);
   // A reader that closes the pipe early, such as "head", is not an error of ours.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -25,12 +21,12 @@ async function main(argv: readonly string[]): Promise<number> {
   const program = await buildProgram({
     wants: argv[0],
     run: async (definition, args, options) => {
-      exitCode = await runCommand(definition, { args, options, signal: interrupt.signal });
+      exitCode = await runCommand(definition, { args, options, signal });
     },
     finish: (code) => {
       exitCode = code;
     },
-    signal: interrupt.signal,
+    signal,
   });
   if (argv.length === 0) {
     program.outputHelp();

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { freePortBase } from './demo/demo-cluster.ts';
 
 const launcher = fileURLToPath(new URL('../../bin/haven.js', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'haven-start-'));
 const home = join(folder, 'home');
 const appFolder = join(folder, 'tiny');
@@ -26,7 +27,7 @@ class Run {
   #onOutput = () => {};
 
   constructor(command: string, args: readonly string[]) {
-    const env = { ...process.env, HAVEN_HOME: home, HAVEN_PORT_BASE: String(portBase), TERM: 'xterm-256color' };
+    const env = { ...process.env, HAVEN_HOME: home, HAVEN_PORT_BASE: String(portBase), TERM: 'xterm-256color', SHELL: '/bin/sh' };
     this.child = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -57,6 +58,15 @@ class Run {
   /** As Ctrl-C in a terminal: to the whole group. */
   interrupt(): void {
     process.kill(-(this.child.pid as number), 'SIGINT');
+  }
+
+  /** Ends the whole group, if anything is left of it. */
+  kill(): void {
+    try {
+      process.kill(-(this.child.pid as number), 'SIGKILL');
+    } catch {
+      // It has ended.
+    }
   }
 }
 
@@ -126,9 +136,8 @@ before(async () => {
 
 after(async () => {
   // What a failed test left.
-  for (const run of runs) if (run.child.exitCode === null && run.child.signalCode === null) run.interrupt();
-  await Promise.all(runs.map(({ ended }) => ended));
   await haven('down').ended;
+  for (const run of runs) run.kill();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -175,6 +184,15 @@ test('haven start', async (t) => {
     await expectEnd(run, { code: 0, pids, stop: () => run.child.kill('SIGTERM') });
   });
 
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    await t.test(`npm start: ${signal} to npm alone ends all it started`, async () => {
+      const run = new Run('npm', ['start', '--prefix', root, '--', appFolder]);
+      await run.until(/2 of 2 nodes ready · tiny running, 2 of 2 healthy/);
+      await expectEnd(run, { code: 0, pids: await pidsOf('tiny'), stop: () => run.child.kill(signal) });
+      match(run.output, /Haven is down after \d\.\d s/);
+    });
+  }
+
   await t.test('an app that cannot start: the cause, Haven stays up to look at it, and the exit code is that of the deploy', async () => {
     const run = haven('start', writeApp('broken', 'node missing.js'));
     await run.until(/nodes ready · .*broken/);
@@ -187,8 +205,9 @@ test('haven start', async (t) => {
     await expectEnd(run, { code: 1, pids: await pidsOf('tiny'), stop: () => run.interrupt() });
   });
 
-  await t.test('in a terminal: a screen that is drawn again in place, until Ctrl-C', needsScript, async () => {
-    const run = new Run('/usr/bin/script', ['-qec', `'${process.execPath}' '${launcher}' start '${appFolder}'`, '/dev/null']);
+  await t.test('npm start in a terminal: a screen that is drawn again in place, until Ctrl-C', needsScript, async () => {
+    // Without "exec" the shell may stay in between, and one that got the Ctrl-C too ends with 130 whatever the command's own exit code.
+    const run = new Run('/usr/bin/script', ['-qec', `exec npm start --prefix '${root}' -- '${appFolder}'`, '/dev/null']);
     await run.until(/REQUESTS\/S/);
     for (let request = 0; request < 20; request++) await (await fetch(`http://127.0.0.1:${portBase + 80}/tiny`)).text();
     // Figures of the requests, in a picture that was drawn over the one before.
