@@ -262,6 +262,15 @@ export const COMMANDS: readonly CommandDefinition[] = [
     load: () => import('./commands/gateway-reload.ts'),
   },
   {
+    usage: 'gateway upgrade',
+    summary: 'replace the process of a running gateway by a new one, dropping nothing: for a new version of Haven or of Node',
+    details:
+      'The new process takes over the open ports, starts from the file, and serves; then the old one ends what it has in flight. If the new one does not come to serve, the old one stays, and the command says why.',
+    options: [['--admin <address>', 'its admin address (127.0.0.1:7781)']],
+    examples: ['haven gateway upgrade', 'haven gateway upgrade --admin 127.0.0.1:9901'],
+    load: () => import('./commands/gateway-upgrade.ts'),
+  },
+  {
     usage: 'gateway top',
     summary: 'live: services and backends of a gateway with requests per second, latency, what is in flight, failed and ejected',
     details: 'Rates and percentiles are of the last 10 s. Without a terminal, and with --json, it is printed once unless --count says more.',

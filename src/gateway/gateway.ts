@@ -8,15 +8,18 @@ import { PREFIX } from '#model/keys';
 import { Mirror } from '#model/mirror';
 import type { BackendReport, GatewayStatus, Route } from '#model/route';
 import type { StoreView } from '#model/store-view';
-import type { Address, NetworkResponse, ServedRequest, World } from '#world/world';
+import type { Address, NetworkResponse, NetworkServer, ServedRequest, UnixMs, World } from '#world/world';
 import { backendKey } from './dataplane/backend.ts';
 import { HealthChecks } from './health-checks.ts';
+import type { Inheritance } from './inheritance.ts';
 import { InternalListeners } from './internal-listeners.ts';
+import { type Bound, takeListener } from './listeners.ts';
 import { type LiveBackend, type LiveService, type LiveStatus, SampleWindow } from './live-status.ts';
 import { renderMetrics } from './metrics.ts';
 import { type PublicListener, PublicListeners } from './public-listeners.ts';
 import { RouteStore } from './saved-routes.ts';
 import { StatusWriter } from './status-writer.ts';
+import { type SuccessorCommand, startSuccessor } from './successor.ts';
 import { Workers } from './workers.ts';
 
 export interface GatewayOptions {
@@ -28,6 +31,12 @@ export interface GatewayOptions {
   readonly accessLogDirectory?: string;
   /** How long requests in flight may go on when the gateway stops. */
   readonly drainMs?: number;
+  /** How long it says that it is not ready before it takes no more connections, so that whoever asks can send clients elsewhere (R-27). */
+  readonly preDrainMs?: number;
+  /** What the process that served before this one left. */
+  readonly inheritance?: Inheritance;
+  /** What `POST /upgrade` at the admin address does; its result is the answer, its PlatformError the refusal. */
+  readonly upgrade?: () => Promise<object>;
   /** Called once when clients are served, with the ports that were taken. */
   readonly onReady?: (addresses: { readonly address: Address; readonly adminAddress: Address }) => void;
   /** Called once before it serves, for what is changed while it runs. */
@@ -39,6 +48,8 @@ export interface GatewayOptions {
 export interface GatewayControls {
   /** Listens for clients on exactly these listeners; tells the addresses that were bound. LOCKED or INVALID if one cannot be had: then nothing has changed. */
   listen(listeners: readonly PublicListener[]): readonly Address[];
+  /** Hands the listeners to a new process; once that one serves, this one drains and ends. If it rejects, nothing has changed. */
+  handOver(command: SuccessorCommand & { readonly secret: string }): Promise<{ readonly pid: number }>;
 }
 
 export interface GatewayConfig {
@@ -54,11 +65,16 @@ export interface GatewayConfig {
   readonly signal: AbortSignal;
 }
 
-/** Sent with `POST /reload`. */
-export const RELOAD_FIELD = 'haven-reload';
+/** Sent with every POST to the admin address. */
+export const ADMIN_FIELD = 'haven-admin';
 
 const samplePeriodMs = 1_000;
 const defaultDrainMs = 10_000;
+/** Tunnels may live on so long in a process that handed over: nobody waits for its end. */
+const handedOverDrainMs = 300_000;
+/** Who asked whether we are ready within this time is told that we go. */
+const readyAskedMs = 60_000;
+const adminId = 'admin';
 /** Where there are few cores, instances need them more. */
 const fewCores = 2;
 const mostDefaultWorkers = 4;
@@ -90,10 +106,20 @@ class Gateway {
   #revision = 0;
   #signature = '';
   #confirmedAt: number;
+  #savedAt: UnixMs | undefined;
   #mirror: Mirror<Route> | undefined;
   #mirrorStop = new AbortController();
   #fresh = Promise.withResolvers<void>();
   #isServing = false;
+  readonly #served = Promise.withResolvers<void>();
+  /** It goes: of itself, or because another process serves now. */
+  #isLeaving = false;
+  readonly #left = Promise.withResolvers<void>();
+  #isSucceeded = false;
+  #adminListener: Bound | undefined;
+  #readyAskedAt = Number.NEGATIVE_INFINITY;
+  /** Ends what goes on while requests in flight end. */
+  readonly #end = new AbortController();
   #address: Address;
   #adminAddress: Address;
 
@@ -110,7 +136,9 @@ class Gateway {
     this.#checks = new HealthChecks(world, (changed) => {
       this.#workers.setHealth([changed]);
       this.#changed();
+      this.#save();
     });
+    this.#checks.assume(options.inheritance?.legacy.health ?? []);
     this.#workers = new Workers(world, {
       count: options.workers ?? defaultWorkers(),
       health: () => this.#checks.all,
@@ -118,7 +146,7 @@ class Gateway {
       onChange: () => this.#changed(),
     });
     this.#internal = new InternalListeners(world, this.#workers);
-    this.#listeners = new PublicListeners(this.#workers);
+    this.#listeners = new PublicListeners(this.#workers, options.inheritance?.listeners);
     this.#writer = new StatusWriter(world, view, {
       status: () => this.#status(),
       routesFresh: async (signal) => await raceAbort(this.#fresh.promise, signal),
@@ -128,27 +156,78 @@ class Gateway {
 
   async run(): Promise<void> {
     const { signal, options = {}, address, adminAddress } = this.#config;
-    const { network, log } = this.#world;
+    const { log } = this.#world;
     const saved = await this.#store?.load();
     this.#listen([{ address }]);
-    await using admin = await network.serve(adminAddress, async (request) => await this.#answerAdmin(request));
-    this.#adminAddress = admin.address;
+    this.#adminListener = takeListener(options.inheritance?.listeners, adminId, adminAddress);
+    this.#adminAddress = this.#adminListener.address;
+    await using servers = new AsyncDisposableStack();
+    if (options.inheritance === undefined) servers.use(await this.#serveAdmin(this.#adminListener));
     if (saved !== undefined) {
       const ageSeconds = Math.round((this.#world.clock.wall() - saved.savedAt) / 1_000);
       log.write('info', 'serving saved routes until control answers', { revision: saved.revision, ageSeconds, routes: saved.routes.length });
       this.#confirmedAt -= ageSeconds * 1_000;
+      this.#checks.assume((saved.passing ?? []).map((key) => ({ key, health: 'passing', reachable: true, reason: '' })));
       this.#apply(saved.revision, saved.routes);
     }
-    options.onStart?.({ listen: (listeners) => this.#listen(listeners) });
-    if (saved === undefined) this.#workers.publish({ revision: 0, routes: [] });
+    options.onStart?.({ listen: (listeners) => this.#listen(listeners), handOver: async (command) => await this.#handOver(command) });
+    // A gateway that keeps nothing gets its routes at once, and serves nobody without them.
+    if (saved === undefined && this.#store !== undefined) this.#workers.publish({ revision: 0, routes: [] });
     this.#follow();
-    using _following = onAbort(signal, () => this.#mirrorStop.abort());
-    const writing = this.#writer.run(signal);
-    const sampling = this.#sample(signal);
-    await Promise.all([writing, sampling]);
+    const working = Promise.all([this.#writer.run(this.#end.signal), this.#sample(this.#end.signal)]);
+    if (options.inheritance !== undefined) {
+      await raceAbort(this.#served.promise, signal);
+      servers.use(await this.#serveAdmin(this.#adminListener));
+      options.inheritance.serving();
+    }
+    using _leaving = onAbort(signal, () => this.#leave());
+    await Promise.race([this.#left.promise, working]);
+    await this.#drain(servers);
+    this.#end.abort();
+    await working;
+    this.#mirrorStop.abort();
     this.#checks[Symbol.dispose]();
-    await this.#workers.stop(options.drainMs ?? defaultDrainMs);
     await this.#store?.settled();
+  }
+
+  async #serveAdmin({ address, handle }: Bound): Promise<NetworkServer> {
+    return await this.#world.network.serve(address, async (request) => await this.#answerAdmin(request), handle);
+  }
+
+  async #handOver({ secret, ...command }: SuccessorCommand & { readonly secret: string }): Promise<{ readonly pid: number }> {
+    if (this.#isLeaving) throw new PlatformError('CONFLICT', 'Cannot hand over, because this gateway is ending already');
+    const legacy = { name: this.#config.name, health: this.#checks.all, secret };
+    const listeners = new Map(this.#workers.listeners);
+    if (this.#adminListener !== undefined) listeners.set(adminId, this.#adminListener.handle);
+    const pid = await startSuccessor(this.#world, { ...command, listeners, legacy, signal: this.#config.signal });
+    this.#world.log.write('info', 'handed over to a new process', { successor: pid });
+    this.#isSucceeded = true;
+    this.#leave();
+    return { pid };
+  }
+
+  /** Begins to go. Whoever asks is told for a while before connections are no longer taken, unless another process takes them (R-27). */
+  #leave(): void {
+    if (this.#isLeaving) return;
+    this.#isLeaving = true;
+    const { clock } = this.#world;
+    const { preDrainMs = 0 } = this.#config.options ?? {};
+    const isAsked = clock.now() - this.#readyAskedAt < readyAskedMs;
+    if (!this.#isSucceeded && isAsked && preDrainMs > 0) clock.after(preDrainMs, this.#left.resolve);
+    else this.#left.resolve();
+  }
+
+  /** Requests in flight end while routes are still followed and acknowledged: none goes to an instance that may be stopped (S1). */
+  async #drain(servers: AsyncDisposable): Promise<void> {
+    const { options = {}, signal } = this.#config;
+    const drainMs = options.drainMs ?? defaultDrainMs;
+    if (!this.#isSucceeded) {
+      await this.#workers.stop(drainMs);
+      return;
+    }
+    const stopped = this.#workers.stop(Math.max(drainMs, handedOverDrainMs), { hurry: signal, hurriedMs: drainMs });
+    await servers[Symbol.asyncDispose]();
+    await stopped;
   }
 
   #listen(listeners: readonly PublicListener[]): readonly Address[] {
@@ -159,8 +238,8 @@ class Gateway {
 
   /** Lists the routes and follows them from there; called again when what is known may be stale. */
   #follow(): void {
-    const { view, signal } = this.#config;
-    if (signal.aborted) return;
+    const { view } = this.#config;
+    if (this.#end.signal.aborted) return;
     this.#mirrorStop.abort();
     this.#mirrorStop = new AbortController();
     this.#fresh = Promise.withResolvers();
@@ -186,7 +265,15 @@ class Gateway {
     this.#signature = signature;
     const routes = items.map(({ value }) => value);
     this.#apply(mirror.revision, routes);
-    this.#store?.save({ revision: mirror.revision, savedAt: this.#world.clock.wall(), routes });
+    this.#savedAt = this.#world.clock.wall();
+    this.#save();
+  }
+
+  #save(): void {
+    // Before control has answered, what is on disk is what is in force.
+    if (this.#savedAt === undefined) return;
+    const passing = this.#checks.all.filter(({ health }) => health === 'passing').map(({ key }) => key);
+    this.#store?.save({ revision: this.#revision, savedAt: this.#savedAt, routes: this.#routes, passing });
   }
 
   #apply(revision: number, routes: readonly Route[]): void {
@@ -202,6 +289,7 @@ class Gateway {
   #changed(): void {
     if (!this.#isServing && this.#workers.areReady) {
       this.#isServing = true;
+      this.#served.resolve();
       this.#config.options?.onReady?.({ address: this.#address, adminAddress: this.#adminAddress });
     }
     this.#updateReports();
@@ -218,7 +306,9 @@ class Gateway {
         const seen = observations.filter((observation) => observation.key === key);
         const checked = this.#checks.get(key);
         const ejected = seen.find((observation) => observation.ejected);
-        const health = ejected !== undefined ? 'failing' : (checked?.health ?? 'unknown');
+        // What is only assumed serves requests, but is no word to control.
+        const found = checked === undefined || checked.isAssumed ? 'unknown' : checked.health;
+        const health = ejected !== undefined ? 'failing' : found;
         const before = this.#reports.get(key);
         const isSteady = before?.health === health;
         this.#reports.set(key, {
@@ -257,10 +347,14 @@ class Gateway {
 
   async #answerAdmin({ method, path, headers }: ServedRequest): Promise<NetworkResponse> {
     const route = path.split('?', 1)[0];
-    if (route === '/reload' && method === 'POST') return await this.#answerReload(headers);
+    const { reload, upgrade } = this.#config.options ?? {};
+    if (route === '/reload' && method === 'POST') return await answerPost(headers, reload);
+    if (route === '/upgrade' && method === 'POST') return await answerPost(headers, upgrade);
     if (method !== 'GET' && method !== 'HEAD') return page(405, 'text/plain', 'only GET\n');
     switch (route) {
       case '/ready':
+        this.#readyAskedAt = this.#world.clock.now();
+        if (this.#isLeaving && !this.#isSucceeded) return page(503, 'text/plain', 'ending\n');
         return this.#isServing ? page(200, 'text/plain', 'ready\n') : page(503, 'text/plain', 'not serving yet\n');
       case '/metrics':
         await this.#workers.refreshSamples(this.#config.signal);
@@ -269,18 +363,6 @@ class Gateway {
         return page(200, 'application/json', JSON.stringify(this.#liveStatus()));
       default:
         return page(404, 'text/plain', 'there are /metrics, /status and /ready\n');
-    }
-  }
-
-  async #answerReload(headers: ServedRequest['headers']): Promise<NetworkResponse> {
-    const { reload } = this.#config.options ?? {};
-    // A web page can make its visitor's browser send a POST, but not with a field of our own.
-    if (reload === undefined || headers[RELOAD_FIELD] === undefined) return page(404, 'text/plain', 'nothing to reload\n');
-    try {
-      return page(200, 'application/json', JSON.stringify(await reload()));
-    } catch (error) {
-      const { code, message, details } = error instanceof PlatformError ? error : { code: 'INTERNAL', message: messageOf(error), details: {} };
-      return page(code === 'INTERNAL' ? 500 : 400, 'application/json', JSON.stringify({ error: { code, message, details } }));
     }
   }
 
@@ -353,6 +435,17 @@ const NO_TRAFFIC: Omit<LiveService, 'backends'> = {
 function defaultWorkers(): number {
   const cores = availableParallelism();
   return cores <= fewCores ? 1 : Math.min(mostDefaultWorkers, cores >> 1);
+}
+
+async function answerPost(headers: ServedRequest['headers'], action: (() => Promise<object>) | undefined): Promise<NetworkResponse> {
+  // A web page can make its visitor's browser send a POST, but not with a field of our own.
+  if (action === undefined || headers[ADMIN_FIELD] === undefined) return page(404, 'text/plain', 'only for a gateway whose routes come from a file\n');
+  try {
+    return page(200, 'application/json', JSON.stringify(await action()));
+  } catch (error) {
+    const { code, message, details } = error instanceof PlatformError ? error : { code: 'INTERNAL', message: messageOf(error), details: {} };
+    return page(code === 'INTERNAL' ? 500 : 400, 'application/json', JSON.stringify({ error: { code, message, details } }));
+  }
 }
 
 function page(status: number, type: string, text: string): NetworkResponse {

@@ -79,3 +79,19 @@ test("a backend's check that changes is asked from then on, and its health is ke
   await simulation.run({ untilMs: 20_000 });
   deepEqual([checks.get(backendKey(backendAt(1)))?.health, [...asked].sort()], ['failing', ['1 /new', '1 /old']]);
 });
+
+test('a backend that was well in an earlier life is taken for well at once, asked at once, and out after as many failures as ever (R-33)', async () => {
+  const { simulation, checks, asked } = await setUp(['/good', '/good']);
+  using _checks = checks;
+  const backends = [backendAt(1, httpCheck('/good')), backendAt(2, httpCheck('/bad')), backendAt(3, httpCheck('/new'))];
+  const was = (index: number, health: 'passing' | 'failing') => ({ key: backendKey(backendAt(index)), health, reachable: true, reason: '' }) as const;
+  checks.assume([was(1, 'passing'), was(2, 'passing')]);
+  checks.configure([routeTo(backends)]);
+  const seen = () => backends.map((backend) => checks.get(backendKey(backend))).map((known) => `${known?.health}${known?.isAssumed ? ' (assumed)' : ''}`);
+  deepEqual(seen(), ['passing (assumed)', 'passing (assumed)', 'unknown']);
+  await simulation.run({ untilMs: 300 });
+  deepEqual([...asked].sort(), ['1 /good', '2 /bad'], 'asked before the interval is over');
+  deepEqual(seen(), ['passing', 'passing', 'failing'], 'what never was known is judged by its first check');
+  await simulation.run({ untilMs: 1_500 });
+  deepEqual(seen(), ['passing', 'failing', 'failing']);
+});

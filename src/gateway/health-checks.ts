@@ -17,10 +17,15 @@ export interface CheckedHealth extends HealthUpdate {
   readonly attempt: number;
   /** Raised at every change of `health`. */
   readonly transitions: number;
+  /** It was so before this process began; the first check of its own is under way (R-33). */
+  readonly isAssumed: boolean;
   readonly reason: string;
 }
 
 export type CheckResult = { readonly passed: true } | { readonly passed: false; readonly reachable: boolean; readonly reason: string };
+
+/** What was known of a backend by checks of another process, or of an earlier life of this one. */
+export type Assumed = Pick<CheckedHealth, 'key' | 'health' | 'reachable' | 'reason'>;
 
 interface Checked {
   readonly controller: AbortController;
@@ -33,10 +38,16 @@ export class HealthChecks implements Disposable {
   readonly #world: World;
   readonly #onChange: (changed: CheckedHealth) => void;
   readonly #checkedByKey = new Map<string, Checked>();
+  readonly #assumed = new Map<string, Assumed>();
 
   constructor(world: World, onChange: (changed: CheckedHealth) => void) {
     this.#world = world;
     this.#onChange = onChange;
+  }
+
+  /** What these backends are taken for until the first check of each, which comes at once (R-33). Call it before they are configured. */
+  assume(before: readonly Assumed[]): void {
+    for (const assumed of before) if (assumed.health !== 'unknown') this.#assumed.set(assumed.key, assumed);
   }
 
   get all(): readonly CheckedHealth[] {
@@ -76,7 +87,8 @@ export class HealthChecks implements Disposable {
     if (known?.fingerprint === fingerprint) return;
     known?.controller.abort();
     const controller = new AbortController();
-    const health = known?.health ?? { key, attempt: backend.attempt, health: 'unknown', reachable: true, transitions: 0, reason: 'not checked yet' };
+    const unknown = { health: 'unknown', reachable: true, transitions: 0, isAssumed: false, reason: 'not checked yet' } as const;
+    const health = known?.health ?? { ...unknown, ...this.#takeAssumed(key), key, attempt: backend.attempt };
     const checked: Checked = { controller, fingerprint, health };
     this.#checkedByKey.set(key, checked);
     if (backend.state === 'draining') return;
@@ -85,14 +97,21 @@ export class HealthChecks implements Disposable {
     });
   }
 
+  #takeAssumed(key: string): Partial<CheckedHealth> {
+    const assumed = this.#assumed.get(key);
+    this.#assumed.delete(key);
+    return assumed === undefined ? {} : { ...assumed, isAssumed: true };
+  }
+
   async #loop(checked: Checked, address: Address, check: Check, signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#world;
-    // Backends that are known already are spread over the interval; a new one is waited for.
-    if (checked.health.health !== 'unknown') await clock.sleep(check.intervalMs * random.next(), signal);
+    // Backends that are known already are spread over the interval; a new one is waited for, and what is only assumed is asked at once.
+    if (checked.health.health !== 'unknown' && !checked.health.isAssumed) await clock.sleep(check.intervalMs * random.next(), signal);
     let streak = 0;
     while (!signal.aborted) {
       const result = await checkOnce(this.#world, address, check, signal);
       if (signal.aborted) return;
+      if (checked.health.isAssumed) checked.health = { ...checked.health, isAssumed: false };
       const agrees = result.passed === (checked.health.health === 'passing') && checked.health.health !== 'unknown';
       streak = agrees ? 0 : streak + 1;
       const needed = checked.health.health === 'unknown' ? 1 : result.passed ? check.rise : check.fall;

@@ -12,13 +12,29 @@ type HandleMaker = (host: string, port: number, family: 4 | 6) => ListeningHandl
 
 const addressInUse = -98;
 
+/** A handle that was bound by us or by the process before us. */
+export interface Bound {
+  readonly handle: ListeningHandle;
+  readonly address: Address;
+}
+
+/** What the process before us bound for it, else what `bindListener` gives. */
+export function takeListener(inherited: Map<string, ListeningHandle> | undefined, id: string, address: Address): Bound {
+  const handle = inherited?.get(id);
+  if (handle === undefined) return bindListener(address);
+  inherited?.delete(id);
+  const bound: { port?: number } = {};
+  handle.getsockname(bound);
+  return { handle, address: { host: address.host, port: bound.port ?? address.port } };
+}
+
 /**
  * Binds a port without accepting on it. The parent keeps it, workers accept on it: while a worker is replaced, connections wait in the kernel and none is refused.
  *
  * `net.Server` would begin to accept in this process. Node's `cluster` module has the same need, and this is the function it uses.
  * LOCKED if the port is in use; INVALID if the host is not an address of this machine.
  */
-export function bindListener(address: Address): { readonly handle: ListeningHandle; readonly address: Address } {
+export function bindListener(address: Address): Bound {
   const host = address.host === 'localhost' ? '127.0.0.1' : address.host;
   const family = net.isIP(host);
   if (family !== 4 && family !== 6)

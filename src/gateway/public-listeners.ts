@@ -1,6 +1,6 @@
 import type { Address } from '#world/world';
 import { type ListenerSettings, PLAIN_LISTENER } from './dataplane/listener-settings.ts';
-import { bindListener } from './listeners.ts';
+import { type Bound, type ListeningHandle, takeListener } from './listeners.ts';
 import type { Workers } from './workers.ts';
 
 /** Where clients reach the gateway, and how those who come there are treated. */
@@ -19,17 +19,21 @@ interface Open {
 export class PublicListeners {
   readonly #workers: Workers;
   readonly #openById = new Map<string, Open>();
+  /** Of the process before us. */
+  readonly #inherited: Map<string, ListeningHandle>;
 
-  constructor(workers: Workers) {
+  constructor(workers: Workers, inherited = new Map<string, ListeningHandle>()) {
     this.#workers = workers;
+    this.#inherited = inherited;
   }
 
   /** Listens on exactly these and tells what was bound. LOCKED or INVALID if one cannot be had: then nothing has changed. */
   configure(listeners: readonly PublicListener[]): readonly Address[] {
     const wanted = new Set(listeners.map(({ address }) => idOf(address)));
-    const fresh = new Map<string, ReturnType<typeof bindListener>>();
+    const fresh = new Map<string, Bound>();
     try {
-      for (const { address } of listeners) if (!this.#openById.has(idOf(address))) fresh.set(idOf(address), bindListener(address));
+      for (const { address } of listeners)
+        if (!this.#openById.has(idOf(address))) fresh.set(idOf(address), takeListener(this.#inherited, idOf(address), address));
     } catch (error) {
       for (const { handle } of fresh.values()) handle.close();
       throw error;
@@ -43,7 +47,7 @@ export class PublicListeners {
     return listeners.flatMap(({ address }) => this.#openById.get(idOf(address))?.address ?? []);
   }
 
-  #open(id: string, settings: ListenerSettings, bound: ReturnType<typeof bindListener> | undefined): void {
+  #open(id: string, settings: ListenerSettings, bound: Bound | undefined): void {
     const fingerprint = JSON.stringify(settings);
     const known = this.#openById.get(id);
     if (bound !== undefined) {

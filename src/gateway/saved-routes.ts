@@ -8,6 +8,8 @@ export interface SavedRoutes {
   readonly revision: number;
   readonly savedAt: UnixMs;
   readonly routes: readonly Route[];
+  /** Keys of the backends that passed their checks. */
+  readonly passing?: readonly string[];
 }
 
 const fileName = 'routes.json';

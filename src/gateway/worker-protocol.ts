@@ -12,7 +12,7 @@ export type ToWorker =
   | { readonly kind: 'change'; readonly id: string; readonly settings: ListenerSettings }
   | { readonly kind: 'unlisten'; readonly id: string }
   | { readonly kind: 'sample'; readonly request: number }
-  | { readonly kind: 'drain' };
+  | { readonly kind: 'drain'; readonly lastsMs: number; readonly keepsIdle: boolean };
 
 /** What a worker tells its parent. */
 export type FromWorker =

@@ -68,7 +68,8 @@ function obey(
       send({ kind: 'sample', request: message.request, sample: takeSample(dataplane) });
       break;
     case 'drain':
-      dataplane.drain();
+      if (!dataplane.plane.isDraining) dataplane.drain();
+      if (!message.keepsIdle) dataplane.endIdle(message.lastsMs);
       every(drainPollMs, () => {
         if (dataplane.plane.clients.size + dataplane.plane.opening.size === 0) exit();
       });

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork, type SendHandle } from 'node:child_process';
 import { backoffMs } from '#base/backoff';
+import { onAbort } from '#base/signal';
 import type { Route } from '#model/route';
 import type { World } from '#world/world';
 import type { HealthUpdate } from './dataplane/dataplane.ts';
@@ -70,6 +71,10 @@ export class Workers implements AsyncDisposable {
 
   get pids(): readonly number[] {
     return [...this.#workers.values()].map(({ child }) => child.pid ?? 0);
+  }
+
+  get listeners(): ReadonlyMap<string, ListeningHandle> {
+    return new Map([...this.#listeners].map(([id, { handle }]) => [id, handle]));
   }
 
   /** True once every worker serves every listener under the newest snapshot. */
@@ -144,17 +149,29 @@ export class Workers implements AsyncDisposable {
     this.#samples.delete(request);
   }
 
-  /** Lets requests in flight end, for at most `drainMs`, then ends the workers. */
-  async stop(drainMs: number): Promise<void> {
+  /**
+   * Takes no new connections and lets requests in flight end, for at most `drainMs`, then ends the workers. With `hurry` nobody waits for that: connections that
+   * are not used stay until their time is over; if it aborts, what is left has `hurriedMs`.
+   */
+  async stop(drainMs: number, { hurry, hurriedMs = drainMs }: { readonly hurry?: AbortSignal; readonly hurriedMs?: number } = {}): Promise<void> {
     this.#isStopping = true;
     const exits = [...this.#workers.values()].map((worker) => exited(worker.child));
-    for (const worker of this.#workers.values()) this.#send(worker, { kind: 'drain' });
+    const tell = (lastsMs: number, keepsIdle: boolean) => {
+      for (const worker of this.#workers.values()) this.#send(worker, { kind: 'drain', lastsMs, keepsIdle });
+    };
+    tell(drainMs, hurry !== undefined);
     for (const { handle } of this.#listeners.values()) handle.close();
     this.#listeners.clear();
     const kill = () => {
       for (const worker of this.#workers.values()) worker.child.kill('SIGKILL');
     };
-    using _deadline = this.#world.clock.after(drainMs, kill);
+    using deadlines = new DisposableStack();
+    deadlines.use(this.#world.clock.after(drainMs, kill));
+    const hasten = () => {
+      tell(hurriedMs, false);
+      deadlines.use(this.#world.clock.after(hurriedMs, kill));
+    };
+    deadlines.use(onAbort(hurry, hasten));
     await Promise.all(exits);
   }
 

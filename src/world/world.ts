@@ -64,8 +64,11 @@ export interface NetworkServer extends AsyncDisposable {
 export interface Network {
   /** One request, one response (HTTP/1.1 in the real world, one message each way in the simulated). `timeoutMs` bounds the wait for the head. */
   request(address: Address, request: NetworkRequest, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<NetworkResponse>;
-  /** Answers requests at `address` until disposed; port 0 takes a free one. LOCKED if the port is in use. */
-  serve(address: Address, handler: (request: ServedRequest) => Promise<NetworkResponse>): Promise<NetworkServer>;
+  /**
+   * Answers requests at `address` until disposed; port 0 takes a free one. LOCKED if the port is in use. `listener`: a handle of the real machine that is bound to
+   * it already, and is closed in the end.
+   */
+  serve(address: Address, handler: (request: ServedRequest) => Promise<NetworkResponse>, listener?: object): Promise<NetworkServer>;
   /** Resolves when something accepts a connection there, which is then closed. */
   probe(address: Address, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void>;
 }

@@ -1,12 +1,13 @@
 import { messageOf, PlatformError } from '#base/errors';
-import { RELOAD_FIELD } from '#gateway/gateway';
+import { ADMIN_FIELD } from '#gateway/gateway';
 import type { LiveStatus } from '#gateway/live-status';
 import { formatAddress } from '#gateway/standalone/config-values';
-import type { Reloaded } from '#gateway/standalone/standalone-gateway';
+import type { Reloaded, Upgraded } from '#gateway/standalone/standalone-gateway';
 import type { Address } from '#world/world';
 
 const STATUS_WITHIN_MS = 5_000;
 const RELOAD_WITHIN_MS = 30_000;
+const UPGRADE_WITHIN_MS = 60_000;
 
 /** What a running gateway says of itself. UNAVAILABLE if none answers there. */
 export async function readLiveStatus(admin: Address, signal: AbortSignal): Promise<LiveStatus> {
@@ -17,25 +18,35 @@ export async function readLiveStatus(admin: Address, signal: AbortSignal): Promi
 
 /** Makes a running gateway read its file anew; resolves when all its workers have what it says. INVALID carries the file's mistakes; then nothing has changed. */
 export async function reloadGateway(admin: Address, signal: AbortSignal): Promise<Reloaded> {
+  return await command<Reloaded>(admin, { word: 'reload', withinMs: RELOAD_WITHIN_MS, signal });
+}
+
+/** Makes a running gateway hand over to a new process; resolves when that one serves. INTERNAL says why it does not; then the old one goes on. */
+export async function upgradeGateway(admin: Address, signal: AbortSignal): Promise<Upgraded> {
+  return await command<Upgraded>(admin, { word: 'upgrade', withinMs: UPGRADE_WITHIN_MS, signal });
+}
+
+async function command<Result extends object>(
+  admin: Address,
+  how: { readonly word: 'reload' | 'upgrade'; readonly withinMs: number; readonly signal: AbortSignal },
+): Promise<Result> {
+  const { word, withinMs, signal } = how;
   const response = await ask(admin, {
-    path: '/reload',
+    path: `/${word}`,
     method: 'POST',
-    headers: { [RELOAD_FIELD]: '1' },
-    signal: AbortSignal.any([signal, AbortSignal.timeout(RELOAD_WITHIN_MS)]),
+    headers: { [ADMIN_FIELD]: '1' },
+    signal: AbortSignal.any([signal, AbortSignal.timeout(withinMs)]),
   });
   if (response.status === 404)
-    throw new PlatformError('UNSUPPORTED', `Cannot reload the gateway at ${formatAddress(admin)}, because its routes do not come from a file`);
+    throw new PlatformError('UNSUPPORTED', `Cannot ${word} the gateway at ${formatAddress(admin)}, because its routes do not come from a file`);
   const answer = (await response.json()) as
-    | Reloaded
+    | Result
     | { readonly error: { readonly code: string; readonly message: string; readonly details: Record<string, unknown> } };
-  if ('error' in answer)
-    throw new PlatformError(
-      answer.error.code === 'LOCKED' ? 'LOCKED' : answer.error.code === 'INTERNAL' ? 'INTERNAL' : 'INVALID',
-      answer.error.message,
-      answer.error.details,
-    );
+  if ('error' in answer) throw new PlatformError(CODES.find((code) => code === answer.error.code) ?? 'INVALID', answer.error.message, answer.error.details);
   return answer;
 }
+
+const CODES = ['LOCKED', 'INTERNAL', 'CONFLICT', 'UNSUPPORTED'] as const;
 
 async function ask(
   admin: Address,

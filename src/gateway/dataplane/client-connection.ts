@@ -118,7 +118,7 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
     switch (this.#phase) {
       case PHASE.head:
         // A connection that was opened in advance and never used is closed without a word.
-        if (this.#waiting === undefined) this.wire.destroy();
+        if (this.#waiting === undefined) this.#linger();
         else this.#exchange.refuse('head-timeout');
         break;
       case PHASE.body:
@@ -136,9 +136,9 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
     }
   }
 
-  /** Ends the connection if no request is under way on it. */
-  endIfIdle(): void {
-    if (this.#phase === PHASE.head && this.#waiting === undefined) this.#linger();
+  /** Ends the connection then, if no request has come on it; one that comes ends it with its answer. */
+  endWhenIdle(at: number): void {
+    if (this.#phase === PHASE.head && this.#waiting === undefined) this.deadlineAt = Math.min(this.deadlineAt, at);
   }
 
   #readHead(bytes: Buffer, at: number, count: number): void {

@@ -4,6 +4,7 @@ import { isSuspect, probeTimeoutMs } from '#policy/balance/suspicion';
 import { Backend, backendKey } from './backend.ts';
 import { every } from './clock.ts';
 import { FrontDoor } from './front-door.ts';
+import { LIMITS } from './limits.ts';
 import { type ListenerSettings, PLAIN_LISTENER } from './listener-settings.ts';
 import { Plane } from './plane.ts';
 import { probe } from './probe.ts';
@@ -110,12 +111,18 @@ export class Dataplane implements Disposable {
     this.#listeners.delete(id);
   }
 
-  /** Takes no new connections, ends each connection after its answer, closes the idle ones. */
+  /** Takes no new connections and ends each one after its answer: so a client learns of it before it sends the next request, and not under its hand. */
   drain(): void {
     this.plane.isDraining = true;
     for (const id of [...this.#listeners.keys()]) this.unlisten(id);
-    this.plane.tick();
-    for (const client of this.plane.clients.toArray()) client.endIfIdle();
+  }
+
+  /** Closes the connections of a drain that are not used, a little later and not all at once, because somebody may be about to use them. */
+  endIdle(lastsMs: number): void {
+    const now = this.plane.tick();
+    const graceMs = Math.min(LIMITS.drainGraceMs, lastsMs / 8);
+    const spreadMs = Math.min(LIMITS.drainSpreadMs, lastsMs / 4);
+    for (const client of this.plane.clients.toArray()) client.endWhenIdle(now + graceMs + spreadMs * this.plane.luck());
   }
 
   [Symbol.dispose](): void {

@@ -31,6 +31,9 @@ export const LIMITS = {
   /** A client that takes nothing of its answer for this long is cut off. */
   stallMs: 60_000,
   tunnelIdleMs: 3_600_000,
+  /** Before idle connections of a gateway that drains are closed, and over how long that is spread. */
+  drainGraceMs: 500,
+  drainSpreadMs: 2_000,
   lingerMs: 1_000,
   lingerBytes: 64 * 1024,
 

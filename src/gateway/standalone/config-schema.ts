@@ -94,6 +94,7 @@ export const gatewaySchema = z.strictObject({
   workers: whole({ from: 1, to: MAX_WORKERS }).optional(),
   accessLog: z.string().min(1, 'must be a folder').optional(),
   drain: duration.optional(),
+  preDrain: duration.optional(),
   stickySecret: z.string().min(16, 'must have at least 16 characters').max(256, 'must have at most 256 characters').optional(),
   routes: z.array(route).min(1, 'must have at least one route').max(MAX_ROUTES, `must have at most ${MAX_ROUTES} routes`),
   services: z.record(serviceName, serviceSchema),

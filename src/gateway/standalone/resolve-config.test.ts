@@ -19,6 +19,7 @@ test('the smallest file gets every default', () => {
       listeners: [{ address: { host: '127.0.0.1', port: 8080 } }],
       admin: { host: '127.0.0.1', port: 7781 },
       drainMs: 30_000,
+      preDrainMs: 5_000,
       routes: [
         {
           app: 'gateway',

@@ -23,6 +23,8 @@ export interface StandaloneConfig {
   /** A folder for access logs; absent: none are written. */
   readonly accessLog?: string;
   readonly drainMs: number;
+  /** How long it says that it is not ready before it takes no more connections. */
+  readonly preDrainMs: number;
   readonly routes: readonly Route[];
 }
 
@@ -33,6 +35,7 @@ export const DEFAULT_ADMIN: Address = { host: '127.0.0.1', port: 7_781 };
 const DEFAULT_NAME = 'gateway';
 const DEFAULT_CHECK = { intervalMs: 2_000, timeoutMs: 1_000, rise: 2, fall: 3 } as const;
 const DEFAULT_DRAIN_MS = 30_000;
+const DEFAULT_PRE_DRAIN_MS = 5_000;
 
 /**
  * Checks a gateway's file as a whole and fills in the defaults; every mistake is found, not the first. `secret` is what sticky cookies are made with where the
@@ -54,7 +57,8 @@ export function resolveGatewayConfig(value: unknown, options: { readonly secret:
     admin: input.admin === undefined ? DEFAULT_ADMIN : addressOf(input.admin),
     ...(input.workers === undefined ? {} : { workers: input.workers }),
     ...(input.accessLog === undefined ? {} : { accessLog: input.accessLog }),
-    drainMs: input.drain === undefined ? DEFAULT_DRAIN_MS : parseDurationMs(input.drain),
+    drainMs: optionalMs(input.drain) ?? DEFAULT_DRAIN_MS,
+    preDrainMs: optionalMs(input.preDrain) ?? DEFAULT_PRE_DRAIN_MS,
     routes: Object.entries(input.services).map(([key, service]) => routeOf({ app: name, key, service, matches: matches.get(key) ?? [], secret })),
   };
   return { ok: true, config };

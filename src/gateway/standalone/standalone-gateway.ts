@@ -1,8 +1,10 @@
 import { mkdir } from 'node:fs/promises';
-import { messageOf } from '#base/errors';
+import { messageOf, PlatformError } from '#base/errors';
 import type { Address, World } from '#world/world';
 import { type GatewayControls, runGateway } from '../gateway.ts';
+import type { Inheritance } from '../inheritance.ts';
 import type { PublicListener } from '../public-listeners.ts';
+import type { SuccessorCommand } from '../successor.ts';
 import type { StandaloneConfig } from './resolve-config.ts';
 import { StandaloneView } from './standalone-view.ts';
 
@@ -12,6 +14,10 @@ export interface StandaloneOptions {
   readonly load: () => Promise<StandaloneConfig>;
   /** Called once when clients are served. */
   readonly onReady: (addresses: { readonly listeners: readonly Address[]; readonly admin: Address }, reload: () => Promise<Reloaded>) => void;
+  /** What starts a process that can take over from this one; absent: there is none. */
+  readonly successor?: SuccessorCommand & { readonly secret: string };
+  /** What the process that served before this one left. */
+  readonly inheritance?: Inheritance;
   /** Aborting drains and stops it. */
   readonly signal: AbortSignal;
 }
@@ -25,11 +31,17 @@ export interface Reloaded {
   readonly warnings: readonly string[];
 }
 
+/** What an upgrade did: which process serves now, and which one ends what it has in flight. */
+export interface Upgraded {
+  readonly pid: number;
+  readonly before: number;
+}
+
 /**
  * Runs a gateway whose routes come from a file: the same parent, workers and data plane as in a cluster, only what it watches differs. Resolves when it has drained
  * after the signal aborts. INVALID if the file is wrong at the start; later the last good one stays in force.
  */
-export async function runStandalone({ world, load, onReady, signal }: StandaloneOptions): Promise<void> {
+export async function runStandalone({ world, load, onReady, successor, inheritance, signal }: StandaloneOptions): Promise<void> {
   const started = await load();
   if (started.accessLog !== undefined) await mkdir(started.accessLog, { recursive: true });
   const view = new StandaloneView();
@@ -50,10 +62,15 @@ export async function runStandalone({ world, load, onReady, signal }: Standalone
     return { revision, services: config.routes.length, backends, warnings };
   };
   // One after the other, in the order in which they were asked for.
-  const reload = async (): Promise<Reloaded> => {
-    const next = last.then(reloadNow, reloadNow);
-    last = next.catch((error: unknown) => world.log.write('error', 'config not reloaded; the last good one stays', { cause: messageOf(error) }));
+  const inTurn = async <Result>(action: () => Promise<Result>, failure: string): Promise<Result> => {
+    const next = last.then(action, action);
+    last = next.catch((error: unknown) => world.log.write('error', failure, { cause: messageOf(error) }));
     return await next;
+  };
+  const reload = async () => await inTurn(reloadNow, 'config not reloaded; the last good one stays');
+  const upgradeNow = async (): Promise<Upgraded> => {
+    if (successor === undefined || controls === undefined) throw new PlatformError('UNSUPPORTED', 'Cannot upgrade a gateway that is part of another program');
+    return { ...(await controls.handOver(successor)), before: process.pid };
   };
 
   const [{ address }] = started.listeners as [PublicListener, ...PublicListener[]];
@@ -67,7 +84,10 @@ export async function runStandalone({ world, load, onReady, signal }: Standalone
       ...(started.workers === undefined ? {} : { workers: started.workers }),
       ...(started.accessLog === undefined ? {} : { accessLogDirectory: started.accessLog }),
       drainMs: started.drainMs,
+      preDrainMs: started.preDrainMs,
       reload,
+      upgrade: async () => await inTurn(upgradeNow, 'gateway not upgraded; this process goes on'),
+      ...(inheritance === undefined ? {} : { inheritance }),
       onStart: (given) => {
         controls = given;
         bound = given.listen(started.listeners);
@@ -79,7 +99,7 @@ export async function runStandalone({ world, load, onReady, signal }: Standalone
 }
 
 function needsRestart(started: StandaloneConfig, config: StandaloneConfig): readonly string[] {
-  return (['name', 'admin', 'workers', 'accessLog', 'drainMs'] as const)
+  return (['name', 'admin', 'workers', 'accessLog', 'drainMs', 'preDrainMs'] as const)
     .filter((key) => JSON.stringify(started[key]) !== JSON.stringify(config[key]))
-    .map((key) => `"${key === 'drainMs' ? 'drain' : key}" has changed, which takes effect with the next start only`);
+    .map((key) => `"${key === 'drainMs' ? 'drain' : key === 'preDrainMs' ? 'preDrain' : key}" has changed, which takes effect with the next start only`);
 }

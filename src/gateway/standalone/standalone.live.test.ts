@@ -48,7 +48,7 @@ test('a reload that is wrong changes nothing and tells why; the same file again 
   ] as const) {
     gateway.file.value = bad;
     await rejects(gateway.reload(), { message: why });
-    const answer = await fetch(`http://127.0.0.1:${gateway.admin.port}/reload`, { method: 'POST', headers: { 'haven-reload': '1' } });
+    const answer = await fetch(`http://127.0.0.1:${gateway.admin.port}/reload`, { method: 'POST', headers: { 'haven-admin': '1' } });
     equal(answer.status, 400);
     match(((await answer.json()) as { error: { message: string } }).error.message, why);
     equal((await get(gateway.address)).status, 200);

@@ -86,7 +86,7 @@ export class NodeNetwork implements Network {
     return await outcome.promise;
   }
 
-  async serve(address: Address, handler: (request: ServedRequest) => Promise<NetworkResponse>): Promise<NetworkServer> {
+  async serve(address: Address, handler: (request: ServedRequest) => Promise<NetworkResponse>, listener?: object): Promise<NetworkServer> {
     const server = createServer(
       { maxHeaderSize: maxHeaderBytes, headersTimeout: headTimeoutMs, requestTimeout: requestTimeoutMs, keepAliveTimeout: idleTimeoutMs, noDelay: true },
       (incoming, outgoing) => void answer(incoming, outgoing, handler, this.#log),
@@ -94,7 +94,7 @@ export class NodeNetwork implements Network {
     server.maxConnections = maxServedConnections;
     const listening = Promise.withResolvers<void>();
     server.once('error', (error: NodeJS.ErrnoException) => listening.reject(listenError(address, error)));
-    server.listen({ host: address.host, port: address.port }, listening.resolve);
+    server.listen(listener ?? { host: address.host, port: address.port }, listening.resolve);
     await listening.promise;
     server.on('error', (error) => this.#log.write('error', 'A server failed', { host: address.host, port: address.port, error: messageOf(error) }));
     const { port } = server.address() as AddressInfo;
