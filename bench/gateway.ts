@@ -1,91 +1,67 @@
-import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { type Peer, startHaproxy, startNginx, startNode, startOrigin } from './gateway-peers.ts';
+import { execFileSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { CASES, type Case } from './gateway-cases.ts';
+import type { Measured } from './gateway-load.ts';
+import { CORES, loadText, machineText } from './gateway-machine.ts';
+import type { Peer } from './gateway-peers.ts';
+import { Programs } from './gateway-programs.ts';
+import { type CaseResult, printCase, summarize, writePage } from './gateway-report.ts';
 
-/**
- * CPU per request of the gateway's data plane beside nginx and HAProxy, interleaved: each round runs every peer once in the same minute. `SECONDS` per run (2),
- * `ROUNDS` (5), `CASES` to choose. Needs nginx, haproxy and wrk.
- */
-const seconds = Number(process.env['SECONDS'] ?? 2);
-const rounds = Number(process.env['ROUNDS'] ?? 5);
-const run = promisify(execFile);
-const originPort = 18_000;
-const clockTicksPerSecond = 100;
-const warmupSeconds = 2;
+const help = `The gateway beside nginx, HAProxy, Caddy and npm's proxies. Each round runs every peer once, one after the other.
 
-interface Case {
-  readonly name: string;
-  readonly path: string;
-  readonly connections: number;
-  readonly script?: string;
-}
+  node bench/gateway.ts [--cases NAMES] [--peers NAMES] [--rounds 5] [--seconds 2] [--json] [--write] [--list]
 
-const manyHeaders = Array.from({ length: 20 }, (_, i) => `wrk.headers["X-Field-${i}"] = "value-${i}-of-some-length"`).join('\n');
-const post = 'wrk.method = "POST"\nwrk.body = string.rep("x", 1024)';
-const CASES: readonly Case[] = [
-  { name: 'small GET, 64 connections', path: '/small', connections: 64 },
-  { name: 'small GET, 256 connections', path: '/small', connections: 256 },
-  { name: '10 KiB GET, 64 connections', path: '/10k', connections: 64 },
-  { name: 'POST 1 KiB, 64 connections', path: '/post', connections: 64, script: post },
-  { name: 'GET with 20 more fields, 64 connections', path: '/small', connections: 64, script: manyHeaders },
-];
+NAMES by comma; a case is known by its name or its group. --write puts what was measured into docs/benchmarks/gateway.md.
+Needs nginx, haproxy, caddy, wrk and openssl.`;
 
-interface Measured {
-  readonly requestsPerSecond: number;
-  readonly cpuUs: number;
-}
+const warmUpSeconds = 1;
 
-async function measure(peer: Peer, one: Case, runSeconds: number): Promise<Measured> {
-  const script = join(tmpdir(), 'haven-bench.lua');
-  await writeFile(script, one.script ?? '');
-  const pids = await peer.pids();
-  const before = cpuMs(pids);
-  const { stdout } = await run('wrk', ['-t1', `-c${one.connections}`, `-d${runSeconds}`, '-s', script, `http://127.0.0.1:${peer.port}${one.path}`]);
-  const spentMs = cpuMs(pids) - before;
-  const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
-  const bad = /Non-2xx.*|Socket errors.*/.exec(stdout)?.[0];
-  if (bad !== undefined) process.stderr.write(`${peer.name}: ${bad}\n`);
-  return { requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]), cpuUs: (spentMs * 1_000) / requests };
-}
+const { values: options } = parseArgs({
+  options: {
+    cases: { type: 'string', default: CASES.map(({ name }) => name).join(',') },
+    peers: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '2' },
+    json: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
 
-function cpuMs(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
-    return sum + ((Number(fields[11]) + Number(fields[12])) * 1_000) / clockTicksPerSecond;
-  }, 0);
-}
+if (options.help) process.stdout.write(`${help}\n`);
+else if (options.list) for (const { name, group, title } of CASES) process.stdout.write(`${name.padEnd(14)} ${group.padEnd(10)} ${title}\n`);
+else await main();
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-}
-
-const origin = await startOrigin(originPort);
-const gateway = join(import.meta.dirname, 'gateway-worker.ts');
-const peers = [
-  await startNode('haven', 18_001, gateway, { ORIGIN: String(originPort) }),
-  await startNginx(18_002, originPort),
-  await startHaproxy(18_003, originPort),
-];
-try {
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  for (const one of CASES.filter(({ name }) => name.includes(process.env['CASES'] ?? ''))) {
-    const results = new Map<string, Measured[]>(peers.map(({ name }) => [name, []]));
-    for (const peer of peers) await measure(peer, one, warmupSeconds);
-    for (let round = 0; round < rounds; round++) for (const peer of peers) results.get(peer.name)?.push(await measure(peer, one, seconds));
-    const nginx = median((results.get('nginx') ?? []).map(({ cpuUs }) => cpuUs));
-    process.stdout.write(`${one.name}\n`);
-    for (const [name, measured] of results) {
-      const cpuUs = median(measured.map((each) => each.cpuUs));
-      const rate = median(measured.map((each) => each.requestsPerSecond));
-      process.stdout.write(
-        `  ${name.padEnd(8)} ${cpuUs.toFixed(1).padStart(6)} us CPU/request  ${(cpuUs / nginx).toFixed(2).padStart(5)} x nginx  ${rate.toFixed(0).padStart(7)} requests/s\n`,
-      );
+async function main(): Promise<void> {
+  const wanted = options.cases.split(',');
+  const unknown = wanted.filter((each) => !CASES.some(({ name, group }) => each === name || each === group));
+  if (unknown.length > 0) throw new Error(`There are no cases ${unknown.join(', ')}; see --list`);
+  const chosenPeers = options.peers?.split(',');
+  const peersOf = ({ peers }: Case) => peers.filter((name) => chosenPeers?.includes(name) ?? true);
+  const cases = CASES.filter(({ name, group }) => wanted.includes(name) || wanted.includes(group));
+  // What this process itself does to make load belongs to the load.
+  if (CORES !== undefined) execFileSync('taskset', ['-acp', String(CORES.load), String(process.pid)]);
+  await using programs = await Programs.start(new Set(cases.flatMap((each) => (each.skip === undefined ? peersOf(each) : []))));
+  if (!options.json) process.stdout.write(`${machineText()}; load average ${loadText()}\n`);
+  const results: CaseResult[] = [];
+  for (const one of cases) {
+    if (one.skip !== undefined) {
+      process.stderr.write(`${one.name}: ${one.skip}\n`);
+      continue;
     }
+    const result = await runCase(one, programs.peers.filter(({ name }) => peersOf(one).includes(name)));
+    results.push(result);
+    if (!options.json) printCase(result);
   }
-} finally {
-  for (const peer of [...peers, origin]) peer.stop();
+  if (options.json) process.stdout.write(`${JSON.stringify({ machine: machineText(), results }, undefined, 2)}\n`);
+  if (options.write) await writePage(results);
+}
+
+async function runCase(one: Case, peers: readonly Peer[]): Promise<CaseResult> {
+  const measured = new Map<string, Measured[]>(peers.map(({ name }) => [name, []]));
+  for (const peer of peers) await one.measure(peer, warmUpSeconds);
+  for (let round = 0; round < Number(options.rounds); round++)
+    for (const peer of peers) measured.get(peer.name)?.push(await one.measure(peer, Number(options.seconds)));
+  return summarize(one, measured);
 }

@@ -1,0 +1,103 @@
+import { availableParallelism } from 'node:os';
+import { echoLoad } from './gateway-echo.ts';
+import { startHaven } from './gateway-haven.ts';
+import { accounted, closedLoop, idleConnections, type Measured, openLoop, residentMiB } from './gateway-load.ts';
+import { type Backends, type Peer, startCaddy, startHaproxy, startNginx, startNpmProxy } from './gateway-peers.ts';
+
+/** How each peer is started, by its name in the tables. Ports are in steps of 10: HTTP, TLS, admin. */
+export const STARTERS: Readonly<Record<string, (port: number, backends: Backends) => Promise<Peer>>> = {
+  haven: async (port, backends) => await startHaven('haven', port, backends),
+  nginx: startNginx,
+  HAProxy: startHaproxy,
+  Caddy: startCaddy,
+  'http-proxy-3': async (port, backends) => await startNpmProxy('http-proxy-3', port, backends),
+  'reply-from': async (port, backends) => await startNpmProxy('reply-from', port, backends),
+  'fast-proxy': async (port, backends) => await startNpmProxy('fast-proxy', port, backends),
+  'haven, 1,000 routes': async (port, backends) => await startHaven('haven, 1,000 routes', port, backends, { moreServices: 999 }),
+  'haven, 2 workers': async (port, backends) => await startHaven('haven, 2 workers', port, backends, { workers: 2 }),
+};
+
+/** One thing that is measured of several peers, in turn. */
+export interface Case {
+  readonly name: string;
+  readonly group: string;
+  readonly title: string;
+  readonly peers: readonly string[];
+  readonly measure: (peer: Peer, seconds: number) => Promise<Measured>;
+  /** Why it cannot be measured on this machine. */
+  readonly skip?: string;
+}
+
+const NATIVE = ['haven', 'nginx', 'HAProxy', 'Caddy'];
+const ALL = [...NATIVE, 'http-proxy-3', 'reply-from', 'fast-proxy'];
+const manyFields = Array.from({ length: 20 }, (_, i) => `wrk.headers["X-Field-${i}"] = "value-${i}-of-some-length"`).join('\n');
+const post = 'wrk.method = "POST"\nwrk.body = string.rep("x", 1024)';
+const smallBytes = 13;
+const BODY_BYTES: Readonly<Record<string, number>> = { '/10k': 10 * 1024, '/1m': 1024 * 1024, '/post': 2 };
+const loadShare = 0.7;
+const idleCount = 10_000;
+const coresForTwoWorkers = 4;
+
+export const CASES: readonly Case[] = [
+  http('small-64', 'small GET, 64 connections', '/small', { peers: ALL }),
+  http('small-256', 'small GET, 256 connections', '/small', { connections: 256 }),
+  http('get-10k', 'GET 10 KiB', '/10k', { peers: ALL }),
+  http('post-1k', 'POST 1 KiB', '/post', { peers: ALL, script: post }),
+  http('fields-20', 'GET with 20 more fields', '/small', { script: manyFields }),
+  http('get-1m', 'GET 1 MiB', '/1m', { connections: 16 }),
+  http('three', 'small GET, 3 backends', '/three/small'),
+  {
+    name: 'websocket',
+    group: 'http',
+    title: 'WebSocket message of 64 bytes and its echo, 64 connections',
+    peers: NATIVE,
+    measure: async (peer, seconds) => await accounted(peer, async () => await echoLoad({ port: peer.port, connections: 64, seconds })),
+  },
+  {
+    name: 'latency',
+    group: 'latency',
+    title: 'small GET at 70 % of the peer’s own maximum, open loop, 64 connections',
+    peers: NATIVE,
+    measure: async (peer, seconds) => {
+      const { perSecond = 0 } = await closedLoop(peer, { path: '/small', bodyBytes: smallBytes, connections: 64, seconds: 1 });
+      return await openLoop(peer, { ratePerSecond: perSecond * loadShare, connections: 64, seconds });
+    },
+  },
+  {
+    name: 'memory-256',
+    group: 'memory',
+    title: 'memory at 256 busy connections',
+    peers: NATIVE,
+    measure: async (peer, seconds) => {
+      const resident: number[] = [];
+      const watch = setInterval(() => resident.push(residentMiB(peer)), 100);
+      await closedLoop(peer, { path: '/small', bodyBytes: smallBytes, connections: 256, seconds });
+      clearInterval(watch);
+      return { residentMiB: Math.max(...resident) };
+    },
+  },
+  {
+    name: 'memory-idle',
+    group: 'memory',
+    title: 'memory per idle kept connection, at 10,000',
+    // HAProxy cannot have 10,000 connections and their backends' with 20,000 files.
+    peers: ['haven', 'nginx', 'Caddy'],
+    measure: async (peer) => await idleConnections(peer, idleCount),
+  },
+  http('routes-1000', 'small GET with 1,000 routes and 1,000 backends', '/small', { group: 'scale', peers: ['haven', 'haven, 1,000 routes'] }),
+  {
+    ...http('workers-2', 'small GET, two workers', '/small', { group: 'workers', peers: ['haven', 'haven, 2 workers'] }),
+    ...(availableParallelism() < coresForTwoWorkers ? { skip: `needs ${coresForTwoWorkers} cores: two for the workers, two for the load` } : {}),
+  },
+];
+
+function http(
+  name: string,
+  title: string,
+  path: string,
+  options: { readonly group?: string; readonly peers?: readonly string[]; readonly connections?: number; readonly script?: string } = {},
+): Case {
+  const { group = 'http', peers = NATIVE, connections = 64, script = '' } = options;
+  const bodyBytes = BODY_BYTES[path] ?? smallBytes;
+  return { name, group, title, peers, measure: async (peer, seconds) => await closedLoop(peer, { path, bodyBytes, connections, seconds, script }) };
+}

@@ -1,0 +1,48 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { STARTERS } from './gateway-cases.ts';
+import { makeCertificate } from './gateway-certificate.ts';
+import { type Backends, type Peer, startNode, startOrigin } from './gateway-peers.ts';
+
+const firstPort = 18_000;
+const portStep = 10;
+
+/** The backends and the peers, running. */
+export class Programs implements AsyncDisposable {
+  readonly peers: readonly Peer[];
+  readonly #all: readonly Peer[];
+  readonly #directory: string;
+
+  private constructor(all: readonly Peer[], peers: readonly Peer[], directory: string) {
+    this.#all = all;
+    this.peers = peers;
+    this.#directory = directory;
+  }
+
+  static async start(names: ReadonlySet<string>): Promise<Programs> {
+    const directory = await mkdtemp(join(tmpdir(), 'haven-bench-'));
+    const all: Peer[] = [];
+    const peers: Peer[] = [];
+    try {
+      const ports = [firstPort, firstPort + 1, firstPort + 2];
+      const backends: Backends = { ports, echoPort: firstPort + 3, certificate: await makeCertificate(directory) };
+      all.push(await startOrigin(ports), await startNode('echo', backends.echoPort, join(import.meta.dirname, 'gateway-echo.ts'), {}));
+      for (const [i, [name, start]] of Object.entries(STARTERS).entries()) {
+        if (!names.has(name)) continue;
+        const peer = await start(firstPort + portStep * (i + 1), backends);
+        all.push(peer);
+        peers.push(peer);
+      }
+      return new Programs(all, peers, directory);
+    } catch (error) {
+      for (const peer of all) await peer.stop();
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#all.map(async (peer) => await peer.stop()));
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
