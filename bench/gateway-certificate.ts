@@ -11,7 +11,22 @@ export async function makeCertificate(directory: string): Promise<string> {
   const certificate = join(directory, 'cert.pem');
   const both = join(directory, 'both.pem');
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30', ...subject, '-keyout', key, '-out', certificate]);
+  await run('openssl', [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-days',
+    '30',
+    ...subject,
+    '-keyout',
+    key,
+    '-out',
+    certificate,
+  ]);
   await writeFile(both, `${await readFile(certificate, 'utf8')}${await readFile(key, 'utf8')}`);
   return both;
 }

@@ -46,5 +46,5 @@ clearTimeout(faultAt);
 process.stdout.write(
   `${JSON.stringify({ fault, ratePerSecond, due: report.due, byStatus: report.byStatus, byMethod: report.byMethod, failures: failures.slice(0, 3) }, null, 1)}\n`,
 );
-gateway.stop();
+await gateway.stop();
 for (const { child } of backends) child.kill('SIGKILL');

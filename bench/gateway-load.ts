@@ -78,7 +78,10 @@ async function verify(peer: Peer, path: string, bodyBytes: number): Promise<void
 }
 
 /** Latencies at a fixed rate, whatever the answers do (open loop), counted from when each request was due. */
-export async function openLoop(peer: Peer, options: { readonly ratePerSecond: number; readonly connections: number; readonly seconds: number }): Promise<Measured> {
+export async function openLoop(
+  peer: Peer,
+  options: { readonly ratePerSecond: number; readonly connections: number; readonly seconds: number },
+): Promise<Measured> {
   const latencies: number[] = [];
   const request = { method: 'GET', path: '/small' };
   const { ratePerSecond, connections, seconds } = options;
@@ -110,7 +113,8 @@ export async function idleConnections(peer: Peer, count: number): Promise<Measur
   const sockets = [];
   const batch = 100;
   try {
-    for (let opened = 0; opened < count; opened += batch) sockets.push(...(await Promise.all(Array.from({ length: batch }, async () => await usedConnection(peer.port)))));
+    for (let opened = 0; opened < count; opened += batch)
+      sockets.push(...(await Promise.all(Array.from({ length: batch }, async () => await usedConnection(peer.port)))));
     const after = residentMiB(peer);
     return { residentMiB: after, connectionKiB: ((after - before) * 1024) / count };
   } finally {

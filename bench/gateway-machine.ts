@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 
 /** One core for the program under test, one for the load and the backends: neither takes the other's time. Without `taskset` or a second core nothing is pinned. */
-export const CORES: { readonly proxy: number; readonly load: number } | undefined = availableParallelism() > 1 && hasTaskset() ? { proxy: 1, load: 0 } : undefined;
+export const CORES: { readonly proxy: number; readonly load: number } | undefined =
+  availableParallelism() > 1 && hasTaskset() ? { proxy: 1, load: 0 } : undefined;
 
 /** The command that runs `command` on one core. */
 export function onCore(role: 'proxy' | 'load', command: readonly string[]): readonly [string, ...string[]] {
@@ -31,7 +32,10 @@ export function residentKiB(pid: number): number {
 
 /** Ticks of one core so far, and how many of them it had nothing to do. */
 export function coreTicks(core: number): { readonly all: number; readonly idle: number } {
-  const line = read('/proc/stat').split('\n').find((each) => each.startsWith(`cpu${core} `)) ?? '';
+  const line =
+    read('/proc/stat')
+      .split('\n')
+      .find((each) => each.startsWith(`cpu${core} `)) ?? '';
   const ticks = line.split(' ').slice(1, 9).map(Number);
   return { all: ticks.reduce((sum, each) => sum + each, 0), idle: (ticks[3] ?? 0) + (ticks[4] ?? 0) };
 }

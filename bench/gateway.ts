@@ -50,7 +50,10 @@ async function main(): Promise<void> {
       process.stderr.write(`${one.name}: ${one.skip}\n`);
       continue;
     }
-    const result = await runCase(one, programs.peers.filter(({ name }) => peersOf(one).includes(name)));
+    const result = await runCase(
+      one,
+      programs.peers.filter(({ name }) => peersOf(one).includes(name)),
+    );
     results.push(result);
     if (!options.json) printCase(result);
   }

@@ -51,7 +51,7 @@ export class AnswerFramer {
   addBody(bytes: Buffer, from: number, to: number): void {
     if (to === from) return;
     if (this.#length === 0 && !this.#isStreamed) {
-      this.writeThrough(bytes, from, to);
+      this.#writeThrough(bytes, from, to);
       return;
     }
     const out = this.#plane.scratch;
@@ -71,8 +71,13 @@ export class AnswerFramer {
     this.#length = putLineEnd(out, length);
   }
 
+  /** Adds bytes as they are. */
+  addThrough(bytes: Buffer, from: number, to: number): void {
+    this.#length = put(this.#plane.scratch, this.#length, bytes, from, to);
+  }
+
   /** Writes bytes where they are: nothing may be read over them before the client has them. */
-  writeThrough(bytes: Buffer, from: number, to: number): void {
+  #writeThrough(bytes: Buffer, from: number, to: number): void {
     this.#wire.write(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to));
   }
 
@@ -81,7 +86,7 @@ export class AnswerFramer {
     const length = this.#length;
     if (length > 0) {
       this.#length = 0;
-      if (this.#wire.write(this.#plane.scratch.subarray(0, length))) this.#plane.renewScratch();
+      if (this.#wire.write(this.#plane.scratchTo(length))) this.#plane.renewScratch();
     }
     return this.#wire.isPending;
   }

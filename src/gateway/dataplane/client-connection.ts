@@ -23,7 +23,7 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
   next: ClientConnection | undefined;
   previous: ClientConnection | undefined;
   readonly wire: Wire;
-  deadlineAt: number;
+  deadlineAt = 0;
 
   readonly #plane: Plane;
   readonly #origin: Origin;
@@ -291,7 +291,7 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
 
   tunnelToClient(bytes: Buffer, count: number): boolean {
     this.deadlineAt = this.#plane.now() + LIMITS.tunnelIdleMs;
-    this.#framer.writeThrough(bytes, 0, count);
+    this.#framer.addThrough(bytes, 0, count);
     return this.flush();
   }
 

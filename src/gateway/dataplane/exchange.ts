@@ -68,7 +68,7 @@ export class Exchange {
     const service = plane.serviceFor(bytes, head, internalPort);
     this.service = service;
     const slab = head.end - head.start + HEAD_MARGIN_BYTES > SLAB_BYTES.small ? plane.slabs.takeLarge() : plane.slabs.takeSmall();
-    const headLength = service === undefined ? 0 : writeRequestHead(slab, 0, bytes, head, about, plane.nextId());
+    const headLength = service === undefined ? 0 : writeRequestHead(slab.bytes, 0, bytes, head, about, plane.nextId());
     this.body.begin(slab, headLength, head, service?.maxBodyBytes ?? LIMITS.bodyBytes);
     if (service === undefined) return plane.table.isAmbiguous ? this.#refused('bad-path') : NO_ROUTE;
     service.inFlight++;
@@ -248,7 +248,7 @@ export class Exchange {
     if (wire === undefined) return;
     const { scratch } = this.#plane;
     bytes.copy(scratch, 0, from, end);
-    if (!wire.write(scratch.subarray(0, end - from))) return;
+    if (!wire.write(this.#plane.scratchTo(end - from))) return;
     this.#plane.renewScratch();
     this.stream.pauseBody();
   }

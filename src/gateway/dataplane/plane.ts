@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { AccessLog } from '../access-log.ts';
+import { HEX } from './byte-classes.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { after, monotonicNow } from './clock.ts';
 import { Head } from './head.ts';
@@ -9,6 +10,7 @@ import { LIMITS } from './limits.ts';
 import { RoutingTable } from './routing-table.ts';
 import type { Service } from './service.ts';
 import { Slabs } from './slabs.ts';
+import { Views } from './views.ts';
 
 /** The longest head and one read with their framing. */
 const scratchBytes = 192 * 1024;
@@ -23,10 +25,11 @@ export class Plane {
   /** Accepted, but who is there or what it speaks is not known yet. */
   readonly opening = new Set<Socket>();
   readonly slabs = new Slabs();
-  /** All clients are read into it: one read is used up or copied before the next. */
+  /** All connections are read into it: one read is used up or copied before the next. */
   readonly readBuffer = Buffer.allocUnsafeSlow(LIMITS.readBytes);
   /** For what is written at once. Give it up with `renewScratch` when the write is pending. */
   scratch = Buffer.allocUnsafeSlow(scratchBytes);
+  #scratchViews = new Views(this.scratch);
   requestHead = new Head();
   answerHead = new Head();
   isDraining = false;
@@ -39,7 +42,6 @@ export class Plane {
   onReport: () => void = () => undefined;
 
   readonly #id: Buffer;
-  #idCount = 0;
   #luck: number;
   #now = monotonicNow();
 
@@ -78,18 +80,27 @@ export class Plane {
 
   /** The next request id with the end of the head: valid until the next call. */
   nextId(): Buffer {
-    this.#idCount++;
     const id = this.#id;
-    for (let i = id.length - 5, left = this.#idCount; i >= id.length - 4 - idDigits; i--, left = Math.floor(left / 16)) id[i] = hexDigit(left % 16);
-    return id;
+    // Adds one in place: most often that is one digit.
+    for (let at = id.length - 5; ; at--) {
+      const digit = ((HEX[id[at] as number] as number) + 1) % 16;
+      id[at] = hexDigit(digit);
+      if (digit !== 0) return id;
+    }
   }
 
   later(delayMs: number, callback: () => void): Disposable {
     return after(delayMs, callback);
   }
 
+  /** The first bytes of the scratch. */
+  scratchTo(end: number): Buffer {
+    return this.#scratchViews.first(end);
+  }
+
   renewScratch(): void {
     this.scratch = Buffer.allocUnsafeSlow(scratchBytes);
+    this.#scratchViews = new Views(this.scratch);
   }
 
   countRefusal(reason: string): void {

@@ -4,6 +4,7 @@ import { writeChunkSize } from './head-writer.ts';
 import { LIMITS } from './limits.ts';
 import type { Plane } from './plane.ts';
 import { SLAB_BYTES } from './slabs.ts';
+import type { Views } from './views.ts';
 import type { Wire } from './wire.ts';
 
 /** Size line and end of a chunk that began in an earlier read. */
@@ -18,7 +19,7 @@ const CRLF = '\r\n';
  */
 export class RequestBody {
   readonly #plane: Plane;
-  #slab: Buffer | undefined;
+  #slab: Views | undefined;
   #length = 0;
   #headLength = 0;
   #kind: BodyKind = BODY.none;
@@ -47,7 +48,7 @@ export class RequestBody {
   }
 
   /** `slab` holds the head as it will be sent, `length` bytes. */
-  begin(slab: Buffer, length: number, head: Head, mostBytes: number): void {
+  begin(slab: Views, length: number, head: Head, mostBytes: number): void {
     this.#mostBytes = mostBytes;
     this.#slab = slab;
     this.#length = length;
@@ -73,7 +74,7 @@ export class RequestBody {
     const most = this.#kind === BODY.length ? Math.min(this.#left, end - from) : end - from;
     const fits = this.#length - this.#headLength + most + chunkMarginBytes <= LIMITS.replayBytes;
     if (this.isReplayable && fits && this.#makeRoom(most + chunkMarginBytes)) {
-      const out = this.#slab as Buffer;
+      const out = (this.#slab as Views).bytes;
       const before = this.#length;
       const at = this.#put(bytes, from, end, out, before);
       const added = this.#length > before;
@@ -87,14 +88,13 @@ export class RequestBody {
     const at = this.#put(bytes, from, end, out, 0);
     const length = this.#length;
     this.#length = kept;
-    if (length > 0 && wire.write(out.subarray(0, length))) this.#plane.renewScratch();
+    if (length > 0 && wire.write(this.#plane.scratchTo(length))) this.#plane.renewScratch();
     return at;
   }
 
   /** Sends all that was taken so far; true while the kernel has not taken it. */
   sendAll(wire: Wire): boolean {
-    const slab = this.#slab as Buffer;
-    const pending = wire.write(slab.subarray(0, this.#length));
+    const pending = wire.write((this.#slab as Views).first(this.#length));
     if (pending) this.#isReferenced = true;
     return pending;
   }
@@ -118,11 +118,11 @@ export class RequestBody {
   }
 
   #makeRoom(bytes: number): boolean {
-    const slab = this.#slab as Buffer;
-    if (this.#length + bytes <= slab.length) return true;
+    const slab = this.#slab as Views;
+    if (this.#length + bytes <= slab.bytes.length) return true;
     if (this.#length + bytes > SLAB_BYTES.large) return false;
     const large = this.#plane.slabs.takeLarge();
-    slab.copy(large, 0, 0, this.#length);
+    slab.bytes.copy(large.bytes, 0, 0, this.#length);
     if (!this.#isReferenced) this.#plane.slabs.give(slab);
     this.#isReferenced = false;
     this.#slab = large;

@@ -1,19 +1,33 @@
+import { LIMITS } from './limits.ts';
+import { Views } from './views.ts';
+
 /** Memory for requests under way, used again: a small piece for most, a large one for a body that is kept for another try. */
 export class Slabs {
-  readonly #small: Buffer[] = [];
-  readonly #large: Buffer[] = [];
+  readonly #small: Views[] = [];
+  readonly #large: Views[] = [];
+  readonly #reads: Buffer[] = [];
 
-  takeSmall(): Buffer {
-    return this.#small.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES.small);
+  takeSmall(): Views {
+    return this.#small.pop() ?? new Views(Buffer.allocUnsafeSlow(SLAB_BYTES.small));
   }
 
-  takeLarge(): Buffer {
-    return this.#large.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES.large);
+  takeLarge(): Views {
+    return this.#large.pop() ?? new Views(Buffer.allocUnsafeSlow(SLAB_BYTES.large));
+  }
+
+  /** What a body is read into that comes in several reads. */
+  takeRead(): Buffer {
+    return this.#reads.pop() ?? Buffer.allocUnsafeSlow(LIMITS.readBytes);
+  }
+
+  /** Only when no pending write refers to it. */
+  giveRead(buffer: Buffer): void {
+    if (this.#reads.length < mostFreeReads) this.#reads.push(buffer);
   }
 
   /** Only when nothing refers to it any more, a pending write included. */
-  give(slab: Buffer): void {
-    const free = slab.length === SLAB_BYTES.small ? this.#small : this.#large;
+  give(slab: Views): void {
+    const free = slab.bytes.length === SLAB_BYTES.small ? this.#small : this.#large;
     if (free.length < mostFree) free.push(slab);
   }
 }
@@ -22,3 +36,4 @@ export class Slabs {
 export const SLAB_BYTES = { small: 8 * 1024, large: 128 * 1024 } as const;
 
 const mostFree = 256;
+const mostFreeReads = 64;

@@ -16,7 +16,8 @@ const STATE = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, closed: 5 }
  * A connection to a backend that carries one request at a time.
  *
  * U1: it is in `backend.busy` exactly while it has an exchange, in `backend.idle` exactly while its state is idle. U2: bytes without an exchange end it (R-05).
- * U3: it is kept only if request and answer are complete and nothing came after them.
+ * U3: it is kept only if request and answer are complete and nothing came after them. U4: it reads into the buffer that all share, whose bytes are used up or copied
+ * before anybody reads again, but for a body that goes on: that has a buffer of its own.
  */
 export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> {
   next: UpstreamConnection | undefined;
@@ -40,6 +41,8 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
   #isEventStream = false;
   #waiting: HeadBuffer | undefined;
   #isPaused = false;
+  /** Of its own while a body comes in several reads. */
+  #bodyBuffer: Buffer | undefined;
   #times: ServiceTimes = DEFAULT_TIMES;
 
   constructor(plane: Plane, backend: Backend, now: number) {
@@ -47,7 +50,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     this.backend = backend;
     this.#openedAt = now;
     backend.connectionsOpened++;
-    this.wire = Wire.connected(backend.address, this, Buffer.allocUnsafeSlow(LIMITS.readBytes));
+    this.wire = Wire.connected(backend.address, this, plane.readBuffer);
   }
 
   get isConnected(): boolean {
@@ -260,6 +263,22 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     const { stickyLine, stickyToken } = this.backend;
     exchange.stream.beginAnswer(source, head, stickyLine !== '' && exchange.who.stickyToken !== stickyToken ? stickyLine : '');
     this.#passBody(source, head.end, end);
+    if (this.#state === STATE.body) this.#takeBodyBuffer();
+  }
+
+  /** What comes next is sent on from where it was read, so it is read to where nobody else reads (U4). */
+  #takeBodyBuffer(): void {
+    this.#bodyBuffer = this.#plane.slabs.takeRead();
+    this.wire.changeBuffer(this.#bodyBuffer);
+  }
+
+  #leaveBodyBuffer(): void {
+    const buffer = this.#bodyBuffer;
+    if (buffer === undefined) return;
+    this.#bodyBuffer = undefined;
+    this.wire.changeBuffer(this.#plane.readBuffer);
+    // The client has not taken the end of the answer yet, and that may lie in it.
+    if (!this.#isPaused) this.#plane.slabs.giveRead(buffer);
   }
 
   #passBody(bytes: Buffer, at: number, end: number): void {
@@ -305,9 +324,8 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     }
     this.#state = STATE.idle;
     this.idleUntil = now + this.#keepAliveMs;
+    this.#leaveBodyBuffer();
     if (!this.#isPaused) return;
-    // The client has not taken the end of the answer yet, and that may lie in our buffer.
-    this.wire.changeBuffer(Buffer.allocUnsafeSlow(LIMITS.readBytes));
     this.#isPaused = false;
     this.wire.resume();
   }
