@@ -3,10 +3,10 @@ import { connect as openSocket } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTo, type HavenClient } from '@haven/sdk';
 import { PlatformError } from '#base/errors';
+import { causeOfEnd } from './ended-part.ts';
 import { addressesOf, type Home, pathsOf } from './home.ts';
 
 const REACHED_WITHIN_MS = 3_000;
-const LOG_TAIL_CHARACTERS = 16 * 1024;
 
 /**
  * A client of this machine's cluster, or of the one at HAVEN_ADDR. The token comes from HAVEN_TOKEN_FILE or the cluster's folder, never from an argument.
@@ -56,16 +56,11 @@ async function whyNotHere(home: Home): Promise<PlatformError> {
   const supervisor = await findSupervisor(nodeWorld({ logLevel: 'error', logName: 'haven' }), home);
   if (!supervisor) return new PlatformError('UNAVAILABLE', 'Haven is not running here', { next: 'haven up' });
   const log = join(pathsOf(home).logs, 'control.log');
-  const cause = whyItEnded(await readFile(log, 'utf8').catch(() => ''));
-  return new PlatformError('UNAVAILABLE', `Haven runs here (pid ${supervisor.identity.pid}), but its API does not answer${cause ?? ' yet'}; apps go on`, {
+  const cause = await causeOfEnd(home, { name: 'control' });
+  const why = cause === undefined ? ' yet' : `: ${cause}`;
+  return new PlatformError('UNAVAILABLE', `Haven runs here (pid ${supervisor.identity.pid}), but its API does not answer${why}; apps go on`, {
     next: cause === undefined ? `try again in a moment, or see ${log}` : `mend that, and Haven goes on by itself; see ${log}`,
   });
-}
-
-/** `: CODE MESSAGE` of the failure with which control ended, if that is the last its log says. */
-function whyItEnded(log: string): string | undefined {
-  const message = /(?:^|\n)PlatformError[^:\n]*: ([^\n]*)\n(?:(?!\n\{)[\s\S])*$/.exec(log.slice(-LOG_TAIL_CHARACTERS))?.[1];
-  return message === undefined ? undefined : `: ${message}`;
 }
 
 function unreachable(address: URL): PlatformError {

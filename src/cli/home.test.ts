@@ -1,6 +1,6 @@
-import { equal, throws } from 'node:assert/strict';
+import { deepEqual, equal, ok, throws } from 'node:assert/strict';
 import { test } from 'node:test';
-import { addressesOf, homeOf } from './home.ts';
+import { addressesOf, homeOf, instancePortsOf } from './home.ts';
 
 test('the addresses of a home follow from its port base', () => {
   const home = homeOf({ HAVEN_HOME: '/tmp/somewhere', HAVEN_PORT_BASE: '8800' });
@@ -13,4 +13,13 @@ test('a port base whose gateway no browser would open is refused', () => {
 
 test('a port base that is no number is refused', () => {
   throws(() => homeOf({ HAVEN_PORT_BASE: 'http' }), /HAVEN_PORT_BASE=http/);
+});
+
+test('instances of any node under any port base get ports below those of outgoing connections', () => {
+  deepEqual(instancePortsOf(homeOf({}), 1), { first: 20_400, last: 20_799 });
+  for (const base of ['1024', '7700', '19600', '65000'])
+    for (let index = 1; index <= 200; index++) {
+      const { first, last } = instancePortsOf(homeOf({ HAVEN_PORT_BASE: base }), index);
+      ok(first >= 20_000 && last < 32_768, `${base}, node ${index}: ${first} to ${last}`);
+    }
 });

@@ -48,12 +48,17 @@ export function internalPortsOf(home: Home): { readonly first: number; readonly 
 }
 
 const FIRST_INSTANCE_PORT = 20_000;
+const INSTANCE_PORT_SPAN = 12_000;
 const INSTANCE_PORTS_PER_NODE = 400;
 
-/** Ports of the instances of local node number `index` (from 1): first and last. */
+/** Ports of all instances of a cluster: below 32768, where Linux takes the ports of outgoing connections from unless told otherwise. */
+export const INSTANCE_PORTS = { first: FIRST_INSTANCE_PORT, last: FIRST_INSTANCE_PORT + INSTANCE_PORT_SPAN + INSTANCE_PORTS_PER_NODE - 1 } as const;
+
+/** Ports of the instances of local node number `index` (from 1): first and last. Nodes whose ports overlap take turns: an agent tries a port before it gives it away. */
 export function instancePortsOf(home: Home, index: number): { readonly first: number; readonly last: number } {
   // Clusters with another base shift by as much, so that two of them on one machine rarely try the same port.
-  const first = FIRST_INSTANCE_PORT + (home.portBase - DEFAULT_PORT_BASE) + INSTANCE_PORTS_PER_NODE * (index % 100);
+  const shift = home.portBase - DEFAULT_PORT_BASE + INSTANCE_PORTS_PER_NODE * index;
+  const first = FIRST_INSTANCE_PORT + (((shift % INSTANCE_PORT_SPAN) + INSTANCE_PORT_SPAN) % INSTANCE_PORT_SPAN);
   return { first, last: first + INSTANCE_PORTS_PER_NODE - 1 };
 }
 

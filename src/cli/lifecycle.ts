@@ -1,50 +1,68 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, PlatformError } from '#base/errors';
-import type { Address, RunningProcess, World } from '#world/world';
+import type { Address, Instant, RunningProcess, World } from '#world/world';
+import { causeOfEnd, endOfLog, lastLinesOfLog } from './ended-part.ts';
 import { addressesOf, type Home, pathsOf } from './home.ts';
 import { endAll } from './supervisor/end-all.ts';
 import { findRecorded, forgetRecorded, spawnRecorded } from './supervisor/keeper.ts';
+import { takeLifecycleLock } from './supervisor/lifecycle-lock.ts';
 import { spawnSpec } from './supervisor/spawn-spec.ts';
 
 const READY_WITHIN_MS = 20_000;
 const STOPPED_WITHIN_MS = 8_000;
 const POLL_MS = 20;
 const PROBE_TIMEOUT_MS = 500;
+/** A control process that ends for this long, however often it is started, is not going to come up. */
+const ENDS_FOR_MS = 2_000;
+const SHOWN_LINES = 5;
 
 /** The supervisor of this home, if it runs. */
 export async function findSupervisor(world: World, home: Home): Promise<RunningProcess | undefined> {
   return await findRecorded(world, pathsOf(home).supervisor);
 }
 
-/** Starts Haven in the background; resolves when its API answers. LOCKED if it runs already or a port is taken; UNAVAILABLE with the last log lines if it does not come up. */
+/**
+ * Starts Haven in the background; resolves when its API answers. LOCKED if it runs already or a port is taken;
+ * UNAVAILABLE, with why its control process ends or with the last lines of the logs, if it does not come up.
+ */
 export async function startHaven(world: World, home: Home, signal: AbortSignal): Promise<void> {
-  const running = await findSupervisor(world, home);
-  if (running) throw alreadyRunning(home, running);
-  const left = await leftRunning(world, home);
-  await checkPortsFree(world, home, left);
   const paths = pathsOf(home);
   for (const directory of [home.directory, paths.run, paths.logs]) await world.disk.makeDirectory(directory);
-  const spec = spawnSpec(home, { entry: '../supervisor/supervisor.main.ts', name: 'supervisor', args: [] });
-  const supervisor = await spawnRecorded(world, paths.supervisor, spec);
+  const logStart = { supervisor: await endOfLog(home, 'supervisor'), control: await endOfLog(home, 'control') };
+  const { supervisor, isAnew } = await startSupervisor(world, home, signal);
 
   const giveUp = new AbortController();
   const ended = supervisor.exited.then(() => giveUp.abort(new PlatformError('UNAVAILABLE', 'Cannot start Haven, because its supervisor ended')));
   try {
-    await apiReady(world, home, AbortSignal.any([signal, giveUp.signal]));
+    await apiReady(world, home, { controlLogStart: logStart.control, signal: AbortSignal.any([signal, giveUp.signal]) });
   } catch (error) {
-    const output = await lastLines(home);
+    const isExplained = (await causeOfEnd(home, { name: 'control', from: logStart.control })) !== undefined;
+    const lines = isExplained ? [] : await lastLines(home, logStart);
     // What ran before this command is not for it to end.
-    if (left.size === 0) await stopHaven(world, home);
+    if (isAnew) await stopHaven(world, home);
     signal.throwIfAborted();
-    throw new PlatformError('UNAVAILABLE', `${messageOf(error)}. The last lines of its logs:\n${output}`, {}, { cause: error });
+    const output = lines.length === 0 ? '' : `. The last lines of its logs:\n${lines.join('\n')}`;
+    throw new PlatformError('UNAVAILABLE', `${messageOf(error)}${output}`, {}, { cause: error });
   }
   // Owned by nobody from here on: the supervisor outlives this command.
   void ended;
 }
 
+/** `isAnew`: no part of this cluster ran before. */
+async function startSupervisor(world: World, home: Home, signal: AbortSignal): Promise<{ readonly supervisor: RunningProcess; readonly isAnew: boolean }> {
+  using _lock = await takeLifecycleLock(world, home, signal);
+  const running = await findSupervisor(world, home);
+  if (running) throw alreadyRunning(home, running);
+  const left = await leftRunning(world, home);
+  await checkPortsFree(world, home, left);
+  const spec = spawnSpec(home, { entry: '../supervisor/supervisor.main.ts', name: 'supervisor', args: [] });
+  return { supervisor: await spawnRecorded(world, pathsOf(home).supervisor, spec), isAnew: left.size === 0 };
+}
+
 /** Stops Haven and all it runs. False if nothing was running. */
 export async function stopHaven(world: World, home: Home): Promise<boolean> {
+  if ((await world.disk.stat(pathsOf(home).run)) === undefined) return false;
+  using _lock = await takeLifecycleLock(world, home);
   const supervisor = await findSupervisor(world, home);
   if (supervisor) {
     await supervisor.signal('SIGTERM');
@@ -74,15 +92,23 @@ export function alreadyRunning(home: Home, supervisor: RunningProcess): Platform
   );
 }
 
-async function apiReady(world: World, home: Home, signal: AbortSignal): Promise<void> {
+async function apiReady(world: World, home: Home, options: { readonly controlLogStart: number; readonly signal: AbortSignal }): Promise<void> {
   const { api } = addressesOf(home);
+  const { controlLogStart: from, signal } = options;
   const deadline = world.clock.now() + READY_WITHIN_MS;
+  let endsSince: Instant | undefined;
   while (true) {
     try {
       if (await answersHealthz(world, api, signal)) return;
     } catch (error) {
       signal.throwIfAborted();
-      if (world.clock.now() > deadline) {
+      const now = world.clock.now();
+      const cause = await causeOfEnd(home, { name: 'control', from });
+      endsSince = cause === undefined ? undefined : (endsSince ?? now);
+      if (cause !== undefined && endsSince !== undefined && now - endsSince > ENDS_FOR_MS) {
+        throw new PlatformError('UNAVAILABLE', `Cannot start Haven, because its control process ends again and again: ${cause}`);
+      }
+      if (now > deadline) {
         throw new PlatformError(
           'TIMEOUT',
           `Cannot start Haven, because its API did not answer at port ${api.port} within ${READY_WITHIN_MS / 1_000} s`,
@@ -130,16 +156,8 @@ async function checkPortsFree(world: World, home: Home, left: ReadonlySet<string
   }
 }
 
-async function lastLines(home: Home): Promise<string> {
-  const texts = await Promise.all(
-    ['supervisor', 'control'].map(async (name) => {
-      const text = await readFile(join(pathsOf(home).logs, `${name}.log`), 'utf8').catch(() => '');
-      return text
-        .trimEnd()
-        .split('\n')
-        .slice(-5)
-        .map((line) => `  ${name}: ${line}`);
-    }),
-  );
-  return texts.flat().join('\n');
+async function lastLines(home: Home, from: Readonly<Record<'supervisor' | 'control', number>>): Promise<readonly string[]> {
+  const names = ['supervisor', 'control'] as const;
+  const lines = await Promise.all(names.map((name) => lastLinesOfLog(home, { name, from: from[name], count: SHOWN_LINES })));
+  return lines.flatMap((own, index) => own.filter((line) => line !== '').map((line) => `  ${names[index]}: ${line}`));
 }

@@ -14,6 +14,8 @@ import { ClusterWatch } from './cluster-watch.ts';
 const launcher = fileURLToPath(new URL('../../../bin/haven.js', import.meta.url));
 const LOWEST_BASE = 8_000;
 const BASE_STEP = 400;
+/** From here on are the ports of instances, then those of outgoing connections. */
+const HIGHEST_BASE = 19_600;
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
 export interface HavenRun {
@@ -79,7 +81,10 @@ export class DemoCluster implements AsyncDisposable {
 
 /** A port base whose addresses nobody listens on now, away from the default. */
 export async function freePortBase(): Promise<number> {
-  for (let base = LOWEST_BASE + BASE_STEP * (process.pid % 20); base < 60_000; base += BASE_STEP) {
+  const bases = (HIGHEST_BASE - LOWEST_BASE) / BASE_STEP + 1;
+  for (let tried = 0; tried < bases; tried++) {
+    // Test files that run at the same time begin at different places.
+    const base = LOWEST_BASE + BASE_STEP * ((process.pid + tried) % bases);
     if (isRefusedByBrowsers(base)) continue;
     const { api, gateway, gatewayAdmin } = addressesOf({ directory: '', portBase: base });
     const free = await Promise.all([api, gateway, gatewayAdmin].map(({ host, port }) => isFree(host, port)));

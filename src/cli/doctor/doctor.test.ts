@@ -8,7 +8,7 @@ import type { StatusView } from '@haven/sdk';
 import type { GatewayTraffic } from '../traffic.ts';
 import { clusterFindings } from './cluster-checks.ts';
 import { worstVerdict } from './finding.ts';
-import { checkFreeDisk, checkNode, checkPorts, checkSync, percentile99 } from './machine-checks.ts';
+import { checkEphemeralPorts, checkFreeDisk, checkNode, checkPorts, checkSync, percentile99 } from './machine-checks.ts';
 
 const status: StatusView = {
   version: '0.1.0',
@@ -102,4 +102,12 @@ test('a port that another program holds is named', async () => {
   } finally {
     server.close();
   }
+});
+
+test('a port base among the ports of outgoing connections is a warning that says where to go', async (t) => {
+  const inside = await checkEphemeralPorts({ directory: '', portBase: 42_000 });
+  if (!inside?.found.startsWith('outgoing connections use 32768 to 60999')) return t.skip('this machine has another range of outgoing ports');
+  equal(inside.verdict, 'warn');
+  equal(inside.next, 'set HAVEN_PORT_BASE to a number below 32469');
+  equal((await checkEphemeralPorts({ directory: '', portBase: 7_700 }))?.verdict, 'ok');
 });

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { formatSize } from '#base/bytes';
 import { messageOf } from '#base/errors';
 import { detectCgroups } from '#world/node/cgroup';
-import { addressesOf, type Home, instancePortsOf, internalPortsOf, pathsOf } from '../home.ts';
+import { addressesOf, type Home, INSTANCE_PORTS, internalPortsOf, pathsOf } from '../home.ts';
 import type { Finding } from './finding.ts';
 
 const OLDEST_NODE_MAJOR = 24;
@@ -138,18 +138,23 @@ export async function checkPorts(home: Home): Promise<Finding> {
   };
 }
 
-/** Ports that the kernel hands to outgoing connections collide with instances at random. */
+/** Ports that the kernel hands to outgoing connections collide at random with those that Haven and its instances listen on. */
 export async function checkEphemeralPorts(home: Home): Promise<Finding | undefined> {
   const text = await readFile('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').catch(() => undefined);
   const [low, high] = (text ?? '').trim().split(/\s+/).map(Number);
   if (low === undefined || high === undefined || Number.isNaN(high)) return undefined;
-  const instances = { first: instancePortsOf(home, 1).first, last: instancePortsOf(home, 10).last };
-  const overlaps = instances.first <= high && instances.last >= low;
+  const overlaps = ({ first, last }: { readonly first: number; readonly last: number }) => first <= high && last >= low;
+  const own = { first: home.portBase, last: internalPortsOf(home).last };
+  const next = overlaps(INSTANCE_PORTS)
+    ? 'move the range up: sysctl net.ipv4.ip_local_port_range="32768 60999"'
+    : overlaps(own)
+      ? `set HAVEN_PORT_BASE to a number below ${low - (own.last - own.first)}`
+      : undefined;
   return {
     check: 'port range',
-    verdict: overlaps ? 'warn' : 'ok',
-    found: `outgoing connections use ${low} to ${high}, instances ${instances.first} and up`,
-    ...(overlaps ? { next: 'move the range up: sysctl net.ipv4.ip_local_port_range="32768 60999"' } : {}),
+    verdict: next === undefined ? 'ok' : 'warn',
+    found: `outgoing connections use ${low} to ${high}, Haven ${own.first} to ${own.last}, instances ${INSTANCE_PORTS.first} to ${INSTANCE_PORTS.last}`,
+    ...(next === undefined ? {} : { next }),
   };
 }
 

@@ -119,7 +119,7 @@ class ApiServer {
       await this.#server.listen({ host: address.host, port: address.port });
     } catch (error) {
       const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-      const why = isTaken ? 'another process has the port' : messageOf(error);
+      const why = isTaken ? 'another process has the port; stop it, or set HAVEN_PORT_BASE to another number' : messageOf(error);
       throw new PlatformError(
         isTaken ? 'LOCKED' : 'UNAVAILABLE',
         `Cannot serve the API at ${address.host}:${address.port}, because ${why}`,

@@ -67,7 +67,8 @@ export class StateFile {
   load(onChanges: (changes: ChangeColumns) => void): LoadedState {
     try {
       const check = this.#database.prepare('PRAGMA quick_check(1)').get() as { quick_check: string };
-      if (check.quick_check !== 'ok') throw this.#corrupt(check.quick_check);
+      // Several lines, of which the first only names the database.
+      if (check.quick_check !== 'ok') throw this.#corrupt(`SQLite finds it damaged: ${check.quick_check.replace(/^\*\*\*.*\n/, '').replaceAll('\n', '; ')}`);
       this.#loadChanges(onChanges);
       const leases = this.#loadLeases();
       const oldest = this.#loadState();
