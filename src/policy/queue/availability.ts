@@ -47,25 +47,26 @@ export class Availability {
   }
 
   /**
-   * For a task that already holds `width` workers in [planned, planned + duration): the earliest moment from `from` on, below `planned` and
-   * `horizon`, at which it could begin instead. Its own hold covers the part after `planned`. Undefined when there is none.
+   * For a task that already holds `width` workers in [start, start + duration): the earliest moment from `from` on, below
+   * `limit`, which is at most `start`, at which it could begin instead. Its own hold covers the part after `start`. Undefined when there is none.
    */
-  earlier(width: number, duration: Micros, planned: Micros, from: Micros, horizon: Micros): Micros | undefined {
+  earlier(held: { readonly width: number; readonly duration: Micros; readonly start: Micros }, from: Micros, limit: Micros): Micros | undefined {
+    const { width, duration, start: planned } = held;
     const size = this.#size;
     const times = this.#times;
     const free = this.#free;
-    const limit = Math.min(planned, horizon);
-    for (let start = this.#indexAt(from); start < size; ) {
-      while (start < size && (free[start] as number) < width) start += 1;
-      const begin = start < size ? Math.max(from, times[start] as number) : limit;
-      if (begin >= limit) return undefined;
+    // Steps from this one on begin too late.
+    const late = this.#indexAt(limit - 1) + 1;
+    for (let start = this.#indexAt(from); ; ) {
+      while (start < late && (free[start] as number) < width) start += 1;
+      if (start >= late) return undefined;
+      const begin = Math.max(from, times[start] as number);
       const end = Math.min(begin + duration, planned);
       let next = start + 1;
       while (next < size && (times[next] as number) < end && (free[next] as number) >= width) next += 1;
       if (next === size || (times[next] as number) >= end) return begin;
       start = next;
     }
-    return undefined;
   }
 
   /** Adds `change` workers in [from, to). */

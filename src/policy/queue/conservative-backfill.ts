@@ -5,6 +5,14 @@ import { tasksById } from './tasks-by-id.ts';
 /** The least service that is expected of a task whose estimate is used up, or of which nothing is known. */
 const SHORTEST_REST: Micros = 1_000_000;
 
+/** A waiting task and what the plan holds for it. The duration is kept, because what was taken from the plan must be given back. */
+interface Planned {
+  readonly task: Task;
+  readonly width: number;
+  readonly duration: Micros;
+  start: Micros;
+}
+
 /**
  * Conservative backfilling: every task gets a planned start on arrival, the earliest that delays nobody who came before, and is never
  * planned later (Mu'alem and Feitelson 2001). When a task ends before its estimate, the plan is compressed in order of submission.
@@ -17,8 +25,7 @@ export class ConservativeBackfill implements QueuePolicy {
   readonly name: string;
   readonly uses: PolicyUses = { estimate: true };
   /** In order of submission. */
-  #waiting: Task[] = [];
-  readonly #startOf = new Map<Task, Micros>();
+  readonly #waiting: Planned[] = [];
   /** Until when the plan holds workers for a running task. */
   readonly #heldUntil = new Map<Task, Micros>();
   #plan: Availability | undefined;
@@ -63,9 +70,12 @@ export class ConservativeBackfill implements QueuePolicy {
     else if (this.#holeUntil > now) this.#compress(now);
     this.#holeUntil = 0;
     this.#isStale = false;
-    for (const task of this.#arrived) this.#planStart(task, now);
-    for (const task of this.#arrived) act.reserve(task, this.#startOf.get(task) ?? now);
-    this.#waiting.push(...this.#arrived);
+    for (const task of this.#arrived) {
+      const planned: Planned = { task, width: task.width, duration: durationOf(task), start: now };
+      this.#planStart(planned, now);
+      this.#waiting.push(planned);
+      act.reserve(task, planned.start);
+    }
     this.#arrived.length = 0;
     this.#startDue(view, act, now);
     this.#wakeForNext(context);
@@ -73,17 +83,18 @@ export class ConservativeBackfill implements QueuePolicy {
 
   explain(task: Task, view: JobView): readonly string[] {
     if (task.state === 'running') return [`runs on ${task.width} workers, expected to end at ${this.#heldUntil.get(task) ?? task.startedAt} us`];
-    const start = this.#startOf.get(task);
+    const place = this.#waiting.findIndex((planned) => planned.task === task);
+    const before = place === -1 ? this.#waiting.length + Math.max(0, this.#arrived.indexOf(task)) : place;
     return [
-      `is planned to start at ${start ?? 'the next decision'} us on ${task.width} of ${view.workers} workers`,
-      `${this.#waiting.indexOf(task)} tasks came before it`,
+      `is planned to start at ${this.#waiting[place]?.start ?? 'the next decision'} us on ${task.width} of ${view.workers} workers`,
+      `${before} tasks came before it`,
     ];
   }
 
   snapshot(): PolicySnapshot {
     return {
-      waiting: [...this.#waiting, ...this.#arrived].map((task) => task.id),
-      starts: this.#waiting.map((task) => [task.id, this.#startOf.get(task) ?? 0]),
+      waiting: [...this.#waiting.map(({ task }) => task), ...this.#arrived].map((task) => task.id),
+      starts: this.#waiting.map(({ task, start }) => [task.id, start]),
       holeUntil: this.#holeUntil,
       leftUntil: this.#leftUntil,
       isStale: this.#isStale,
@@ -94,32 +105,33 @@ export class ConservativeBackfill implements QueuePolicy {
   restore(snapshot: PolicySnapshot, view: JobView): void {
     const byId = new Map([...view.tasks()].map((task) => [task.id, task]));
     const plan = new Availability(0, view.workers);
-    const planned = new Set<Task>();
+    const starts = new Map(snapshot['starts'] as readonly (readonly [string, Micros])[]);
     for (const [id, until] of snapshot['held'] as readonly (readonly [string, Micros])[]) {
       const task = byId.get(id);
       if (task === undefined) continue;
       this.#heldUntil.set(task, until);
       plan.add(0, until, -task.width);
     }
-    for (const [id, start] of snapshot['starts'] as readonly (readonly [string, Micros])[]) {
-      const task = byId.get(id);
-      if (task === undefined) continue;
-      this.#startOf.set(task, start);
-      planned.add(task);
-      plan.add(start, start + durationOf(task), -task.width);
+    for (const task of tasksById(snapshot['waiting'], view)) {
+      const start = starts.get(task.id);
+      if (start === undefined) {
+        this.#arrived.push(task);
+        continue;
+      }
+      const planned: Planned = { task, width: task.width, duration: durationOf(task), start };
+      plan.add(start, start + planned.duration, -planned.width);
+      this.#waiting.push(planned);
     }
-    for (const task of tasksById(snapshot['waiting'], view)) (planned.has(task) ? this.#waiting : this.#arrived).push(task);
     this.#plan = plan;
     this.#holeUntil = snapshot['holeUntil'] as Micros;
     this.#leftUntil = snapshot['leftUntil'] as Micros;
     this.#isStale = snapshot['isStale'] as boolean;
   }
 
-  #planStart(task: Task, now: Micros): void {
-    const duration = durationOf(task);
-    const start = (this.#plan as Availability).earliest(task.width, duration, now);
-    this.#startOf.set(task, start);
-    this.#plan?.add(start, start + duration, -task.width);
+  #planStart(planned: Planned, now: Micros): void {
+    const { width, duration } = planned;
+    planned.start = (this.#plan as Availability).earliest(width, duration, now);
+    this.#plan?.add(planned.start, planned.start + duration, -width);
   }
 
   /** Gives back what a task still held: a hole that others may move into. */
@@ -132,12 +144,15 @@ export class ConservativeBackfill implements QueuePolicy {
   }
 
   #forget(task: Task): void {
-    const start = this.#startOf.get(task);
-    this.#waiting = this.#waiting.filter((other) => other !== task);
-    this.#startOf.delete(task);
-    if (start === undefined) return;
-    this.#plan?.add(start, start + durationOf(task), task.width);
-    this.#holeUntil = Math.max(this.#holeUntil, start + durationOf(task));
+    const place = this.#waiting.findIndex((planned) => planned.task === task);
+    if (place === -1) {
+      const arrival = this.#arrived.indexOf(task);
+      if (arrival !== -1) this.#arrived.splice(arrival, 1);
+      return;
+    }
+    const [{ start, duration, width }] = this.#waiting.splice(place, 1) as [Planned];
+    this.#plan?.add(start, start + duration, width);
+    this.#holeUntil = Math.max(this.#holeUntil, start + duration);
   }
 
   #compress(now: Micros): void {
@@ -147,20 +162,21 @@ export class ConservativeBackfill implements QueuePolicy {
     // More became free only before `holeUntil`, so a task can only move to begin before it. Each move opens another hole.
     let horizon = Math.max(this.#holeUntil, this.#leftUntil);
     this.#leftUntil = 0;
-    for (const task of this.#waiting) {
-      const start = this.#startOf.get(task) ?? now;
+    for (const planned of this.#waiting) {
+      const { width, duration, start } = planned;
       if (start <= now) continue;
-      const duration = durationOf(task);
-      const from = refused.earliestFor(task.width, duration, start, now);
-      const earlier = plan.earlier(task.width, duration, start, from, horizon);
+      const limit = Math.min(start, horizon);
+      const from = refused.earliestFor(planned, now);
+      if (from >= limit) continue;
+      const earlier = plan.earlier(planned, from, limit);
       if (earlier === undefined) {
-        refused.add(task.width, duration, start, Math.min(start, horizon));
+        refused.add(planned, limit);
         continue;
       }
-      plan.add(start, start + duration, task.width);
-      plan.add(earlier, earlier + duration, -task.width);
-      this.#startOf.set(task, earlier);
-      refused.clear();
+      plan.add(start, start + duration, width);
+      plan.add(earlier, earlier + duration, -width);
+      planned.start = earlier;
+      refused.widen(Math.max(start, earlier + duration));
       horizon = Math.max(horizon, start + duration);
       // Tasks before this one in line may use its hole only in the next pass: one pass per completion.
       this.#leftUntil = Math.max(this.#leftUntil, start + duration);
@@ -180,20 +196,19 @@ export class ConservativeBackfill implements QueuePolicy {
       down -= task.width;
     }
     if (down > 0) plan.add(now, Number.MAX_SAFE_INTEGER, -down);
-    for (const task of this.#waiting) this.#planStart(task, now);
+    for (const planned of this.#waiting) this.#planStart(planned, now);
   }
 
   #startDue(view: JobView, act: JobActions, now: Micros): void {
     let left = 0;
-    for (const task of this.#waiting) {
-      const isDue = (this.#startOf.get(task) ?? now) <= now && task.width <= view.free;
-      if (!isDue || !act.run(task, 0, -1)) {
-        this.#waiting[left] = task;
+    for (const planned of this.#waiting) {
+      const isDue = planned.start <= now && planned.width <= view.free;
+      if (!isDue || !act.run(planned.task, 0, -1)) {
+        this.#waiting[left] = planned;
         left += 1;
         continue;
       }
-      this.#startOf.delete(task);
-      this.#heldUntil.set(task, now + durationOf(task));
+      this.#heldUntil.set(planned.task, now + planned.duration);
     }
     this.#waiting.length = left;
   }
@@ -201,13 +216,13 @@ export class ConservativeBackfill implements QueuePolicy {
   /** Planned starts that no completion announces: the end of a task that is expected at that very moment may come later. */
   #wakeForNext(context: PolicyContext): void {
     let next = Number.MAX_SAFE_INTEGER;
-    for (const task of this.#waiting) next = Math.min(next, this.#startOf.get(task) ?? next);
+    for (const planned of this.#waiting) if (planned.start < next) next = planned.start;
     if (next > context.now && next < Number.MAX_SAFE_INTEGER) context.wakeAt(next);
   }
 }
 
 /** Remembered refusals of one pass; more are forgotten. */
-const MOST_REFUSED = 24;
+const MOST_REFUSED = 16;
 
 /**
  * Tasks that could not begin earlier while the plan stayed as it is. Wherever one that is at least as wide and as long could begin, the
@@ -225,7 +240,7 @@ class Refused {
     this.#size = 0;
   }
 
-  add(width: number, duration: Micros, planned: Micros, limit: Micros): void {
+  add({ width, duration, start }: Planned, limit: Micros): void {
     let left = 0;
     for (let index = 0; index < this.#size; index += 1) {
       const isCovered = (this.#widths[index] as number) >= width && (this.#durations[index] as number) >= duration && (this.#limits[index] as number) <= limit;
@@ -239,19 +254,26 @@ class Refused {
     if (left === MOST_REFUSED) left -= 1;
     this.#widths[left] = width;
     this.#durations[left] = duration;
-    this.#planned[left] = planned;
+    this.#planned[left] = start;
     this.#limits[left] = limit;
     this.#size = left + 1;
   }
 
+  /** More workers became free from `hole` on: what ends before it is refused as it was. */
+  widen(hole: Micros): void {
+    for (let index = 0; index < this.#size; index += 1) {
+      this.#limits[index] = Math.min(this.#limits[index] as number, hole - (this.#durations[index] as number));
+    }
+  }
+
   /** The first moment from `now` on at which a task may begin for all that is remembered. */
-  earliestFor(width: number, duration: Micros, planned: Micros, now: Micros): Micros {
+  earliestFor({ width, duration, start }: Planned, now: Micros): Micros {
     let earliest = now;
     for (let index = 0; index < this.#size; index += 1) {
       if ((this.#widths[index] as number) > width || (this.#durations[index] as number) > duration) continue;
       const limit = this.#limits[index] as number;
       // Near its own planned start a task needs the plan's room for less long than the refused one did.
-      const bound = (this.#planned[index] as number) <= planned ? limit : Math.min(limit, planned - (this.#durations[index] as number));
+      const bound = (this.#planned[index] as number) <= start ? limit : Math.min(limit, start - (this.#durations[index] as number));
       if (bound > earliest) earliest = bound;
     }
     return earliest;
