@@ -3,12 +3,14 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { makeDispatcher } from '#lab/dispatchers';
-import { GpuPlacer, parseGpuPolicy, scorerOf } from '#lab/gpu-placer';
+import { GpuPlacer } from '#lab/gpu-placer';
+import { clusterOf } from '#lab/openb';
 import { RandomStream } from '#lab/random-stream';
 import type { Scenario } from '#lab/scenario';
 import { runScenario } from '#lab/scenario';
-import { Fragmentation } from '#policy/placement/fragmentation';
 import type { GpuNode, GpuPod } from '#policy/placement/gpu-node';
+import { emptyGpuNode } from '#policy/placement/gpu-node';
+import { parseGpuPolicy } from '#policy/placement/gpu-policies';
 import { nodeWorld } from '#world/node/node-world';
 
 const ROUNDS = 5;
@@ -89,15 +91,7 @@ function memory(): Row[] {
 function cluster(): GpuNode[] {
   return Array.from({ length: NODES }, (_, index) => {
     const cpuMilli = index % 3 === 0 ? 96_000 : 64_000;
-    return {
-      name: `node-${String(index).padStart(5, '0')}`,
-      model: 'T4',
-      gpuCount: 4,
-      cpuMilli,
-      cpuLeft: cpuMilli,
-      memoryLeft: 262_144,
-      gpuLeft: new Int32Array(4).fill(1_000),
-    };
+    return emptyGpuNode({ name: `node-${String(index).padStart(5, '0')}`, model: 'T4', gpuCount: 4, cpuMilli, memoryMib: 262_144 });
   });
 }
 
@@ -112,10 +106,10 @@ function placements(policyText: string, asked: string): Row {
   const policy = parseGpuPolicy(policyText);
   const rate = perCpuSecond(() => {
     const nodes = cluster();
-    const placer = new GpuPlacer(nodes, scorerOf(policy, new Fragmentation([]), nodes), policy, new RandomStream(1, 'ties'));
+    const placer = new GpuPlacer(clusterOf(nodes, pods, 1), policy, new RandomStream(1, 'ties'));
     const random = new RandomStream(1, 'pods');
     let placed = 0;
-    for (let index = 0; index < 40_000; index += 1) if (placer.place(pods[random.integer(pods.length)] as GpuPod)) placed += 1;
+    for (let index = 0; index < 40_000; index += 1) if (placer.place(pods[random.integer(pods.length)] as GpuPod) !== undefined) placed += 1;
     return placed;
   });
   return { measure: `placements on ${NODES.toLocaleString('en')} nodes, ${policyText}`, figure: `${Math.round(rate).toLocaleString('en')}/s`, asked };

@@ -1,3 +1,4 @@
+import { power } from '#base/elementary';
 import { PlatformError } from '#base/errors';
 import { parsePolicyString } from '#policy/policy-string';
 import { makeQueuePolicy } from '#policy/queue/policies';
@@ -8,7 +9,6 @@ import type { SizeBin, WindowJob } from './compare-recorder.ts';
 import { Recorder, SLOWDOWN_UNIT } from './compare-recorder.ts';
 import type { JobTable } from './compare-table.ts';
 import { resampleTable, TableSource } from './compare-table.ts';
-import { power } from './elementary.ts';
 import { jainIndex } from './fairness.ts';
 import type { Histogram } from './histogram.ts';
 import type { JobSource } from './job-source.ts';

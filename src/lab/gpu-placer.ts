@@ -1,63 +1,8 @@
-import { PlatformError } from '#base/errors';
-import type { Fragmentation } from '#policy/placement/fragmentation';
 import type { GpuNode, GpuPod } from '#policy/placement/gpu-node';
-import { fitsGpuNode, takeGpuPod, WHOLE_GPU } from '#policy/placement/gpu-node';
-import type { GpuChoice, GpuScorer } from '#policy/placement/gpu-scorers';
-import { anyNode, bestFit, dotProduct, fragmentationGradient, gpuPacking, worstFit } from '#policy/placement/gpu-scorers';
-import { choiceOption, integerOption, numberOption, orUnlimited, parsePolicyString, printPolicyString, readOptions } from '#policy/policy-string';
-import { exp } from './elementary.ts';
+import { fitsGpuNode, refusalOfGpuNode, releaseGpuPod, takeGpuPod } from '#policy/placement/gpu-node';
+import type { GpuPolicy } from '#policy/placement/gpu-policies';
+import type { GpuChoice, GpuCluster, GpuPlacement } from '#policy/placement/gpu-policy';
 import type { RandomStream } from './random-stream.ts';
-
-/** A placement policy of the lab, from its string. */
-export interface GpuPolicy {
-  readonly name: string;
-  readonly kind: string;
-  /** Which of equally liked nodes: the lowest name, or any. */
-  readonly tie: 'id' | 'random';
-  /** How many feasible nodes are looked at, drawn at random. */
-  readonly sample: number;
-  /** FGD's typical pods: the most popular ones that make up this share of all. */
-  readonly popular: number;
-}
-
-const NAMES = ['fgd', 'best-fit', 'worst-fit', 'dot-product', 'gpu-packing', 'first-fit', 'random'] as const;
-
-const OPTIONS = {
-  tie: choiceOption(['id', 'random']),
-  sample: orUnlimited(integerOption(Number.POSITIVE_INFINITY, { least: 1 })),
-  popular: numberOption(1, { least: 0.01, most: 1 }),
-};
-
-/** Reads `fgd?tie=random&popular=0.95`. INVALID for an unknown name or option. */
-export function parseGpuPolicy(text: string): GpuPolicy {
-  const policy = parsePolicyString(text);
-  if (!NAMES.some((name) => name === policy.name)) {
-    throw new PlatformError('INVALID', `Cannot place by "${text}", because there is no such placement policy; there are ${NAMES.join(', ')}`, { text });
-  }
-  return { name: printPolicyString(policy), kind: policy.name, ...readOptions(policy, OPTIONS) };
-}
-
-/** The scorer of a policy, for a cluster. */
-export function scorerOf(policy: GpuPolicy, fragmentation: Fragmentation, cluster: readonly GpuNode[]): GpuScorer {
-  const largest = {
-    cpuMilli: Math.max(...cluster.map((node) => node.cpuMilli)),
-    gpuMilli: Math.max(1, ...cluster.map((node) => node.gpuCount * WHOLE_GPU)),
-  };
-  switch (policy.kind) {
-    case 'fgd':
-      return fragmentationGradient(fragmentation, (value) => 1 / (1 + exp(-value)));
-    case 'best-fit':
-      return bestFit(largest);
-    case 'worst-fit':
-      return worstFit(largest);
-    case 'dot-product':
-      return dotProduct(largest);
-    case 'gpu-packing':
-      return gpuPacking;
-    default:
-      return anyNode;
-  }
-}
 
 /** Scores of one kind of pod on every node, brought up to date only where a node changed since. */
 interface KindScores {
@@ -70,8 +15,16 @@ interface KindScores {
 }
 
 const UNFIT = -1;
+const MOST_SCORE = 32_767;
+const MOST_REASONS = 4;
 /** Draws per wanted feasible node, after which all nodes are looked at. */
 const MOST_DRAWS = 4;
+
+/** Where a pod went: the index of its node, and its GPUs as bits. */
+export interface Placed {
+  readonly node: number;
+  readonly gpus: number;
+}
 
 /**
  * Places pods one by one. A placement changes one node, so the scores of each kind of pod (each `GpuPod` object) are kept and only changed
@@ -79,8 +32,9 @@ const MOST_DRAWS = 4;
  */
 export class GpuPlacer {
   readonly #nodes: readonly GpuNode[];
-  readonly #scorer: GpuScorer;
+  readonly #placement: GpuPlacement;
   readonly #policy: GpuPolicy;
+  readonly #isLocal: boolean;
   readonly #random: RandomStream;
   readonly #byKind = new Map<GpuPod, KindScores>();
   readonly #changed: number[] = [];
@@ -89,31 +43,79 @@ export class GpuPlacer {
   readonly #versions: Int32Array;
   readonly #choice: GpuChoice = { score: 0, device: -1 };
 
-  constructor(nodes: readonly GpuNode[], scorer: GpuScorer, policy: GpuPolicy, random: RandomStream) {
+  constructor(cluster: GpuCluster, policy: GpuPolicy, random: RandomStream) {
+    const { nodes } = cluster;
     this.#nodes = nodes;
-    this.#scorer = scorer;
+    this.#placement = policy.make(cluster);
+    this.#isLocal = this.#placement.isLocal !== false;
     this.#policy = policy;
     this.#random = random;
     this.#lastChange = new Int32Array(nodes.length).fill(-1);
     this.#versions = new Int32Array(nodes.length);
   }
 
-  /** Takes the best node's resources; false when no node can hold the pod. */
-  place(pod: GpuPod): boolean {
+  /** Takes the best node's resources. Undefined when no node can hold the pod. */
+  place(pod: GpuPod): Placed | undefined {
+    const kind = this.#kindOf(pod);
+    const chosen = this.#choose(pod, kind);
+    if (chosen === -1) return undefined;
+    const node = this.#nodes[chosen] as GpuNode;
+    const gpus = takeGpuPod(pod, node, this.#deviceOn(pod, node, kind.devices[chosen] as number));
+    this.#placement.on?.(1, pod, node);
+    this.#changedNode(chosen);
+    return { node: chosen, gpus };
+  }
+
+  /** Gives back what a pod took. */
+  remove(pod: GpuPod, { node: index, gpus }: Placed): void {
+    const node = this.#nodes[index] as GpuNode;
+    releaseGpuPod(pod, node, gpus);
+    this.#placement.on?.(-1, pod, node);
+    this.#changedNode(index);
+  }
+
+  /** Sentences with numbers: where the pod would go and by how much, or why no node takes it, equal reasons together. */
+  explain(pod: GpuPod): readonly string[] {
+    const kind = this.#kindOf(pod);
+    this.#refresh(pod, kind);
+    const order = [...kind.scores.keys()]
+      .filter((node) => kind.scores[node] !== UNFIT)
+      .sort((a, b) => (kind.scores[b] as number) - (kind.scores[a] as number) || a - b);
+    const [first] = order;
+    if (first === undefined) {
+      const nodesByReason = new Map<string, number>();
+      for (const node of this.#nodes) {
+        const reason = refusalOfGpuNode(pod, node) ?? this.#placement.refuse?.(pod, node) ?? 'is full';
+        nodesByReason.set(reason, (nodesByReason.get(reason) ?? 0) + 1);
+      }
+      const reasons = [...nodesByReason].sort((a, b) => b[1] - a[1]);
+      const shown = reasons.slice(0, MOST_REASONS).map(([reason, count]) => `${count} ${count === 1 ? 'node' : 'nodes'}: ${reason}`);
+      const hidden = reasons.slice(MOST_REASONS).reduce((sum, [, count]) => sum + count, 0);
+      return [`none of ${this.#nodes.length} nodes can hold it`, ...shown, ...(hidden > 0 ? [`${hidden} nodes: other reasons`] : [])];
+    }
+    const best = kind.scores[first] as number;
+    const ties = order.filter((node) => kind.scores[node] === best).length;
+    const next = order[ties];
+    return [
+      `${order.length} of ${this.#nodes.length} nodes can hold it; ${this.#nodes[first]?.name} scores ${best} by ${this.#policy.name}${next === undefined ? '' : `, the next best ${this.#nodes[next]?.name} ${kind.scores[next]}`}`,
+      ...(ties > 1 ? [`${ties} nodes score the same: ${this.#policy.tie === 'id' ? 'the lowest name is taken' : 'one is drawn'}`] : []),
+    ];
+  }
+
+  #kindOf(pod: GpuPod): KindScores {
     let kind = this.#byKind.get(pod);
     if (kind === undefined) {
       const count = this.#nodes.length;
       kind = { scores: new Int16Array(count), devices: new Int8Array(count), versions: new Int32Array(count).fill(-1), seen: -1 };
       this.#byKind.set(pod, kind);
     }
-    const chosen = this.#choose(pod, kind);
-    if (chosen === -1) return false;
-    const node = this.#nodes[chosen] as GpuNode;
-    takeGpuPod(pod, node, this.#deviceOn(pod, node, kind.devices[chosen] as number));
-    this.#versions[chosen] = (this.#versions[chosen] as number) + 1;
-    this.#lastChange[chosen] = this.#changed.length;
-    this.#changed.push(chosen);
-    return true;
+    return kind;
+  }
+
+  #changedNode(index: number): void {
+    this.#versions[index] = (this.#versions[index] as number) + 1;
+    this.#lastChange[index] = this.#changed.length;
+    this.#changed.push(index);
   }
 
   /** The best node by the policy's tie-break and sample; -1 when none fits. */
@@ -124,7 +126,7 @@ export class GpuPlacer {
       if (drawn !== -1) return drawn;
     }
     this.#refresh(pod, kind);
-    const isRandom = this.#policy.kind === 'random' || this.#policy.tie === 'random';
+    const isRandom = this.#policy.tie === 'random';
     const scores = kind.scores;
     let best = -1;
     let most = UNFIT;
@@ -141,13 +143,13 @@ export class GpuPlacer {
 
   /** Draws nodes until `sample` of them can hold the pod; -1 when too few of the draws can. */
   #chooseAmong(pod: GpuPod, kind: KindScores, sample: number): number {
-    const isRandom = this.#policy.kind === 'random' || this.#policy.tie === 'random';
+    const isRandom = this.#policy.tie === 'random';
     let best = -1;
     let most = UNFIT;
     let fitting = 0;
     for (let draw = 0; fitting < sample && draw < MOST_DRAWS * sample; draw += 1) {
       const node = this.#random.integer(this.#nodes.length);
-      if (kind.versions[node] !== this.#versions[node]) this.#score(pod, node, kind);
+      if (!this.#isLocal || kind.versions[node] !== this.#versions[node]) this.#score(pod, node, kind);
       const score = kind.scores[node] as number;
       if (score === UNFIT) continue;
       fitting += 1;
@@ -161,7 +163,7 @@ export class GpuPlacer {
   }
 
   #refresh(pod: GpuPod, kind: KindScores): void {
-    if (kind.seen === -1) {
+    if (kind.seen === -1 || !this.#isLocal) {
       for (let node = 0; node < this.#nodes.length; node += 1) this.#score(pod, node, kind);
     } else {
       for (let index = kind.seen; index < this.#changed.length; index += 1) {
@@ -175,17 +177,17 @@ export class GpuPlacer {
   #score(pod: GpuPod, index: number, kind: KindScores): void {
     const node = this.#nodes[index] as GpuNode;
     kind.versions[index] = this.#versions[index] as number;
-    if (!fitsGpuNode(pod, node)) {
+    if (!fitsGpuNode(pod, node) || this.#placement.refuse?.(pod, node) !== undefined) {
       kind.scores[index] = UNFIT;
       return;
     }
-    this.#scorer(pod, node, this.#choice);
-    kind.scores[index] = Math.max(0, this.#choice.score);
+    this.#placement.score(pod, node, this.#choice);
+    kind.scores[index] = Math.min(MOST_SCORE, Math.max(0, this.#choice.score));
     kind.devices[index] = this.#choice.device;
   }
 
   #deviceOn(pod: GpuPod, node: GpuNode, device: number): number {
-    if (pod.gpuCount !== 1 || (this.#policy.kind !== 'random' && this.#policy.kind !== 'first-fit')) return device;
+    if (pod.gpuCount !== 1 || this.#placement.isDeviceDrawn !== true) return device;
     let chosen = -1;
     let fitting = 0;
     for (let gpu = 0; gpu < node.gpuLeft.length; gpu += 1) {

@@ -1,6 +1,5 @@
 import type { Micros } from '#policy/queue/queue-policy';
 import type { Law } from './laws.ts';
-import type { Uniforms } from './random-stream.ts';
 import { RandomStream, StratifiedStream } from './random-stream.ts';
 
 /** What one arriving job is. Sources fill the same object again and again. */
@@ -34,6 +33,9 @@ export const UNIT: Micros = 1_000_000;
 /** How an estimate is made from the true size. */
 export type Estimator = (size: Micros, random: RandomStream) => Micros;
 
+/** Strata of one law, four bytes each: longer runs go through them several times. */
+const MOST_STRATA = 4_000_000;
+
 /** One class of an open workload. */
 export interface JobClass {
   readonly tenant: string;
@@ -45,7 +47,7 @@ export interface JobClass {
 
 /** Open arrivals of one or more independent classes: gaps from one law, sizes from another, each with its own stream of luck. */
 export class OpenSource implements JobSource {
-  readonly #classes: readonly { readonly of: JobClass; readonly gaps: RandomStream; readonly sizes: Uniforms }[];
+  readonly #classes: readonly { readonly of: JobClass; readonly gap: () => number; readonly size: () => number }[];
   /** The next arrival of each class, not rounded, so that rounding to microseconds does not add up. */
   readonly #arrivals: number[];
   readonly #estimate: Estimator | undefined;
@@ -59,11 +61,16 @@ export class OpenSource implements JobSource {
     options: { readonly jobs: number; readonly seed: number; readonly estimate?: Estimator; readonly isStratified?: boolean },
   ) {
     this.#classes = classes.map((of, index) => {
-      const sizes = new RandomStream(options.seed, `sizes-${index}`);
-      const isStratified = options.isStratified === true && of.size.isDirect === true;
-      return { of, gaps: new RandomStream(options.seed, `gaps-${index}`), sizes: isStratified ? new StratifiedStream(sizes, options.jobs) : sizes };
+      const draw = (law: Law, name: string): (() => number) => {
+        const random = new RandomStream(options.seed, `${name}-${index}`);
+        const { fromUniform } = law;
+        if (options.isStratified !== true || fromUniform === undefined) return () => law.sample(random);
+        const stratified = new StratifiedStream(random, Math.min(options.jobs, MOST_STRATA));
+        return () => fromUniform(stratified.next());
+      };
+      return { of, gap: draw(of.interarrival, 'gaps'), size: draw(of.size, 'sizes') };
     });
-    this.#arrivals = this.#classes.map((one) => one.of.interarrival.sample(one.gaps) * UNIT);
+    this.#arrivals = this.#classes.map((one) => one.gap() * UNIT);
     this.#estimate = options.estimate;
     this.#estimates = new RandomStream(options.seed, 'estimates');
     this.#left = options.jobs;
@@ -75,7 +82,7 @@ export class OpenSource implements JobSource {
     const chosen = this.#classes[kind];
     if (chosen === undefined) return;
     record.at = this.nextAt;
-    const size = Math.max(1, Math.round(chosen.of.size.sample(chosen.sizes) * UNIT));
+    const size = Math.max(1, Math.round(chosen.size() * UNIT));
     record.size = size;
     record.estimate = this.#estimate === undefined ? size : this.#estimate(size, this.#estimates);
     record.kind = kind;
@@ -83,7 +90,7 @@ export class OpenSource implements JobSource {
     record.weight = chosen.of.weight;
     record.priority = chosen.of.priority;
     this.#left -= 1;
-    this.#arrivals[kind] = (this.#arrivals[kind] as number) + chosen.of.interarrival.sample(chosen.gaps) * UNIT;
+    this.#arrivals[kind] = (this.#arrivals[kind] as number) + chosen.gap() * UNIT;
     this.#advance();
   }
 

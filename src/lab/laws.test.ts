@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { exp, ln, normalQuantile, power } from '#base/elementary';
 import { BatchMeans } from './batch-means.ts';
-import { exp, ln, normalQuantile, power } from './elementary.ts';
 import { Histogram } from './histogram.ts';
 import { parseLaw } from './laws.ts';
 import { RandomStream, StratifiedStream } from './random-stream.ts';
@@ -22,7 +22,14 @@ test('our own logarithm, exponential and power agree with the engine to twelve d
 
 test('every law has the first two moments it states', () => {
   const laws = ['exp?mean=2', 'det?mean=3', 'uniform?low=0&high=2', 'erlang?k=2&mean=1', 'h2?mean=1&scv=4', 'bpareto?low=1&high=50&alpha=1.5'];
-  for (const text of [...laws, 'weibull?shape=0.8&mean=2', 'lognormal?mean=1&scv=1', 'empirical?values=1,2,6']) {
+  for (const text of [
+    ...laws,
+    'weibull?shape=0.8&mean=2',
+    'lognormal?mean=1&scv=1',
+    'empirical?values=1,2,6',
+    'mmpp?rates=0.5,4&stays=3,1',
+    'mmpp?mean=2&rates=0,1,9&stays=1,1,1',
+  ]) {
     const law = parseLaw(text);
     const random = new RandomStream(7, text);
     let sum = 0;
@@ -89,6 +96,49 @@ test('stratified numbers fall once into each equal part, and give a heavy tail i
   const law = parseLaw('bpareto?low=1&high=100000&alpha=1.1');
   const tail = new StratifiedStream(new RandomStream(2, 'strata'), 100_000);
   let sum = 0;
-  for (let index = 0; index < 100_000; index += 1) sum += law.sample(tail);
+  for (let index = 0; index < 100_000; index += 1) sum += law.fromUniform?.(tail.next()) ?? Number.NaN;
   assert.ok(Math.abs(sum / 100_000 / law.mean - 1) < 0.02, `${sum / 100_000} against ${law.mean}`);
+});
+
+test('a law from one uniform number is the law', () => {
+  for (const text of [
+    'exp?mean=2',
+    'uniform?low=1&high=2',
+    'h2?mean=1&scv=4',
+    'bpareto?low=1&high=50&alpha=1.5',
+    'weibull?shape=0.8&mean=2',
+    'lognormal?mean=1&scv=1',
+  ]) {
+    const law = parseLaw(text);
+    const strata = 200_000;
+    let sum = 0;
+    let squares = 0;
+    for (let stratum = 0; stratum < strata; stratum += 1) {
+      const value = law.fromUniform?.((stratum + 0.5) / strata) ?? Number.NaN;
+      sum += value;
+      squares += value * value;
+    }
+    assert.ok(Math.abs(sum / strata / law.mean - 1) < 0.001, `${text}: mean ${sum / strata} against ${law.mean}`);
+    assert.ok(Math.abs(squares / strata / law.secondMoment - 1) < 0.01, `${text}: second moment ${squares / strata} against ${law.secondMoment}`);
+  }
+});
+
+test('a modulated Poisson process is burstier than a Poisson process of its rate, and says which lists do not fit', () => {
+  const law = parseLaw('mmpp?mean=1&rates=1,20&stays=95,5');
+  assert.ok(Math.abs(law.mean - 1) < 1e-12);
+  const random = new RandomStream(3, 'mmpp');
+  // Arrivals per 100 s: the variance of their number over its mean is 1 for a Poisson process.
+  const counts: number[] = [];
+  let at = law.sample(random);
+  for (let window = 1; window <= 2_000; window += 1) {
+    let count = 0;
+    for (; at < window * 100; at += law.sample(random)) count += 1;
+    counts.push(count);
+  }
+  const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
+  const variance = counts.reduce((sum, count) => sum + (count - mean) ** 2, 0) / counts.length;
+  assert.ok(Math.abs(mean / 100 - 1) < 0.1, `${mean} per 100 s`);
+  assert.ok(variance / mean > 10, `dispersion ${variance / mean}`);
+  assert.throws(() => parseLaw('mmpp?rates=1,2&stays=1'), { code: 'INVALID', message: /lists of the same length/ });
+  assert.throws(() => parseLaw('mmpp?rates=0,0&stays=1,1'), { code: 'INVALID', message: /nothing would ever arrive/ });
 });

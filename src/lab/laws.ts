@@ -1,7 +1,8 @@
+import { exp, ln, normalQuantile, power } from '#base/elementary';
 import { PlatformError } from '#base/errors';
 import type { OptionKind } from '#policy/policy-string';
-import { listOption, numberOption, parsePolicyString, printPolicyString, readOptions } from '#policy/policy-string';
-import { exp, ln, normalQuantile, power } from './elementary.ts';
+import { listOption, numberOption, orUnlimited, parsePolicyString, printPolicyString, readOptions } from '#policy/policy-string';
+import { markovModulated } from './mmpp.ts';
 import type { Uniforms } from './random-stream.ts';
 
 /** A distribution of positive amounts, in the unit of its parameters. */
@@ -12,8 +13,8 @@ export interface Law {
   /** E[X²], where a formula needs it. */
   readonly secondMoment: number;
   sample(random: Uniforms): number;
-  /** Whether each sample uses exactly one uniform number, so that its tail can be stratified. */
-  readonly isDirect?: boolean;
+  /** The same law from one uniform number in [0, 1), monotonously in each of its branches, so that it can be stratified; absent where there is no such form. */
+  readonly fromUniform?: (uniform: number) => number;
 }
 
 const positive = (fallback: number): OptionKind<number> => numberOption(fallback, { least: 1e-9 });
@@ -27,6 +28,11 @@ const KINDS = {
   bpareto: { low: positive(1), high: positive(1_000), alpha: numberOption(1.5, { least: 0.01 }) },
   weibull: { shape: numberOption(0.5, { least: 0.05 }), mean: positive(1) },
   lognormal: { mean: positive(1), scv: numberOption(4, { least: 0.000001 }) },
+  mmpp: {
+    mean: orUnlimited(positive(Number.POSITIVE_INFINITY), 'stated'),
+    rates: listOption(numberOption(0, { least: 0 }), [0.4, 4]),
+    stays: listOption(positive(1), [90, 10]),
+  },
   empirical: { values: listOption(numberOption(0, { least: 0 }), [1]) },
 } as const;
 
@@ -40,7 +46,13 @@ export function parseLaw(text: string): Law {
   switch (given.name) {
     case 'exp': {
       const { mean } = readOptions(given, KINDS.exp);
-      return { name, mean, secondMoment: 2 * mean * mean, sample: (random) => -mean * ln(random.positive()) };
+      return {
+        name,
+        mean,
+        secondMoment: 2 * mean * mean,
+        sample: (random) => -mean * ln(random.positive()),
+        fromUniform: (uniform) => -mean * ln(1 - uniform),
+      };
     }
     case 'det': {
       const { mean } = readOptions(given, KINDS.det);
@@ -49,7 +61,14 @@ export function parseLaw(text: string): Law {
     case 'uniform': {
       const { low, high } = readOptions(given, KINDS.uniform);
       if (high <= low) throw new PlatformError('INVALID', `Cannot read law "${text}", because high must be above low`, { text });
-      return { name, mean: (low + high) / 2, secondMoment: (low * low + low * high + high * high) / 3, sample: (random) => low + (high - low) * random.next() };
+      const fromUniform = (uniform: number): number => low + (high - low) * uniform;
+      return {
+        name,
+        mean: (low + high) / 2,
+        secondMoment: (low * low + low * high + high * high) / 3,
+        sample: (random) => fromUniform(random.next()),
+        fromUniform,
+      };
     }
     case 'erlang':
       return erlang(name, readOptions(given, KINDS.erlang));
@@ -64,8 +83,11 @@ export function parseLaw(text: string): Law {
       const variance = ln(1 + scv);
       const location = ln(mean) - variance / 2;
       const deviation = Math.sqrt(variance);
-      return { name, mean, secondMoment: mean * mean * (1 + scv), sample: (random) => exp(location + deviation * normalQuantile(random.positive())) };
+      const fromUniform = (uniform: number): number => exp(location + deviation * normalQuantile(1 - uniform));
+      return { name, mean, secondMoment: mean * mean * (1 + scv), sample: (random) => fromUniform(random.next()), fromUniform };
     }
+    case 'mmpp':
+      return markovModulated(name, readOptions(given, KINDS.mmpp));
     case 'empirical':
       return empirical(name, readOptions(given, KINDS.empirical).values);
     default:
@@ -113,6 +135,7 @@ function hyperExponential(name: string, { mean, scv }: { readonly mean: number; 
     mean,
     secondMoment: mean * mean * (1 + scv),
     sample: (random) => (random.next() < first ? -firstMean : -secondMean) * ln(random.positive()),
+    fromUniform: (uniform) => (uniform < first ? -firstMean * ln(1 - uniform / first) : -secondMean * ln(1 - (uniform - first) / (1 - first))),
   };
 }
 
@@ -125,12 +148,14 @@ function boundedPareto(name: string, { low, high, alpha }: { readonly low: numbe
     return (scale * (1 - power(low / high, alpha - order))) / (alpha - order);
   };
   const inverse = -1 / alpha;
-  return { name, mean: moment(1), secondMoment: moment(2), isDirect: true, sample: (random) => low * exp(inverse * ln(1 - random.next() * (1 - ratio))) };
+  const fromUniform = (uniform: number): number => low * exp(inverse * ln(1 - uniform * (1 - ratio)));
+  return { name, mean: moment(1), secondMoment: moment(2), sample: (random) => fromUniform(random.next()), fromUniform };
 }
 
 function weibull(name: string, { shape, mean }: { readonly shape: number; readonly mean: number }): Law {
   const scale = mean / gamma(1 + 1 / shape);
-  return { name, mean, secondMoment: scale * scale * gamma(1 + 2 / shape), sample: (random) => scale * power(-ln(random.positive()) + 1e-300, 1 / shape) };
+  const fromUniform = (uniform: number): number => scale * power(-ln(1 - uniform) + 1e-300, 1 / shape);
+  return { name, mean, secondMoment: scale * scale * gamma(1 + 2 / shape), sample: (random) => fromUniform(random.next()), fromUniform };
 }
 
 const LANCZOS = [

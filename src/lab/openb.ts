@@ -1,48 +1,14 @@
 import { PlatformError } from '#base/errors';
+import type { PlacedPod } from '#policy/placement/defragment';
+import { planMoves } from '#policy/placement/defragment';
 import type { TypicalPod } from '#policy/placement/fragmentation';
 import { Fragmentation } from '#policy/placement/fragmentation';
 import type { GpuNode, GpuPod } from '#policy/placement/gpu-node';
 import { WHOLE_GPU } from '#policy/placement/gpu-node';
-import type { CsvRow } from './csv.ts';
-import { GpuPlacer, parseGpuPolicy, scorerOf } from './gpu-placer.ts';
+import { parseGpuPolicy } from '#policy/placement/gpu-policies';
+import type { GpuCluster } from '#policy/placement/gpu-policy';
+import { GpuPlacer } from './gpu-placer.ts';
 import { RandomStream } from './random-stream.ts';
-
-/** Nodes with GPUs of an openb node list, in order of name. INVALID names the line of a bad number. */
-export function openbNodes(rows: readonly CsvRow[]): readonly GpuNode[] {
-  const nodes = rows.map(({ line, cells }) => {
-    const gpuCount = numberOf(cells, 'gpu', line);
-    const cpuMilli = numberOf(cells, 'cpu_milli', line);
-    return {
-      name: cells['sn'] ?? '',
-      model: cells['model'] ?? '',
-      gpuCount,
-      cpuMilli,
-      cpuLeft: cpuMilli,
-      memoryLeft: numberOf(cells, 'memory_mib', line),
-      gpuLeft: new Int32Array(gpuCount).fill(WHOLE_GPU),
-    };
-  });
-  return nodes.sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
-}
-
-/** Pods of an openb pod list, in the order of the file. Equal pods are one object. */
-export function openbPods(rows: readonly CsvRow[]): readonly GpuPod[] {
-  const kinds = new Map<string, GpuPod>();
-  return rows.map(({ line, cells }) => {
-    const gpuCount = numberOf(cells, 'num_gpu', line);
-    const pod: GpuPod = {
-      cpuMilli: numberOf(cells, 'cpu_milli', line),
-      memoryMib: numberOf(cells, 'memory_mib', line),
-      gpuMilli: gpuCount === 0 ? 0 : numberOf(cells, 'gpu_milli', line),
-      gpuCount,
-      models: (cells['gpu_spec'] ?? '').split('|').filter((model) => model !== ''),
-    };
-    const key = `${pod.cpuMilli} ${pod.memoryMib} ${pod.gpuMilli} ${pod.gpuCount} ${pod.models.join('|')}`;
-    const known = kinds.get(key) ?? pod;
-    kinds.set(key, known);
-    return known;
-  });
-}
 
 export interface OpenbResult {
   readonly policy: string;
@@ -55,6 +21,22 @@ export interface OpenbResult {
   /** The share of unallocated GPUs that a typical pod could not use. */
   readonly fragmentation_pct: number;
   readonly curve: readonly (readonly [arrivedPct: number, allocatedPct: number])[];
+  /** What moving pods would change, if that was asked for. */
+  readonly moved?: { readonly moves: number; readonly fragmentation_pct: number };
+}
+
+/** What policies may know of a cluster and of the pods that come to it. */
+export function clusterOf(nodes: readonly GpuNode[], trace: readonly GpuPod[], popular: number): GpuCluster {
+  const most = (values: readonly number[]): number => values.reduce((largest, value) => Math.max(largest, value), 1);
+  return {
+    nodes,
+    fragmentation: new Fragmentation(typicalPods(trace, popular)),
+    largest: {
+      cpuMilli: most(nodes.map((node) => node.cpuMilli)),
+      memoryMib: most(nodes.map((node) => node.memoryMib)),
+      gpuMilli: most(nodes.map((node) => node.gpuCount * WHOLE_GPU)),
+    },
+  };
 }
 
 /**
@@ -64,40 +46,47 @@ export interface OpenbResult {
 export function runOpenb(
   nodes: readonly GpuNode[],
   trace: readonly GpuPod[],
-  options: { readonly policy: string; readonly seed: number; readonly targetPct?: number },
+  options: { readonly policy: string; readonly seed: number; readonly targetPct?: number; readonly moves?: number },
 ): OpenbResult {
   const policy = parseGpuPolicy(options.policy);
-  const cluster = nodes.map((node) => ({ ...node, gpuLeft: node.gpuLeft.slice() }));
-  const capacity = cluster.reduce((sum, node) => sum + node.gpuCount * WHOLE_GPU, 0);
+  const own = nodes.map((node) => ({ ...node, gpuLeft: node.gpuLeft.slice() }));
+  const capacity = own.reduce((sum, node) => sum + node.gpuCount * WHOLE_GPU, 0);
+  if (capacity === 0) throw new PlatformError('INVALID', 'Cannot use the nodes, because none of them has a GPU');
   const target = options.targetPct ?? 130;
   const pods = inflate(trace, (capacity * target) / 100, new RandomStream(options.seed, 'pods'));
-  const typical = typicalPods(trace, policy.popular);
-  const fragmentation = new Fragmentation(typical);
-  const placer = new GpuPlacer(cluster, scorerOf(policy, fragmentation, cluster), policy, new RandomStream(options.seed, 'ties'));
+  const cluster = clusterOf(own, trace, policy.popular);
+  const { fragmentation } = cluster;
+  const placer = new GpuPlacer(cluster, policy, new RandomStream(options.seed, 'ties'));
+  const placed: PlacedPod[] = [];
   let arrived = 0;
   let allocated = 0;
-  let placed = 0;
   const curve: (readonly [number, number])[] = [];
   for (const pod of pods) {
     const demand = pod.gpuMilli * pod.gpuCount;
     arrived += demand;
-    if (placer.place(pod)) {
-      placed += 1;
+    const place = placer.place(pod);
+    if (place !== undefined) {
+      placed.push({ pod, ...place });
       allocated += demand;
     }
     const percent = (100 * arrived) / capacity;
     if (percent >= (curve.length + 1) * 5) curve.push([percent, (100 * allocated) / capacity]);
   }
-  const fragments = cluster.reduce((sum, node) => sum + fragmentation.of(node, node.cpuLeft, node.gpuLeft), 0);
+  const unused = Math.max(1, capacity - allocated);
+  const fragments = own.reduce((sum, node) => sum + fragmentation.of(node, node.cpuLeft, node.gpuLeft), 0);
+  const moves = options.moves === undefined ? undefined : planMoves(own, placed, fragmentation, { budget: options.moves });
   return {
     policy: policy.name,
     seed: options.seed,
     pods: pods.length,
-    placed,
+    placed: placed.length,
     gpu_allocation_pct: (100 * allocated) / capacity,
     arrived_gpu_pct: (100 * arrived) / capacity,
-    fragmentation_pct: (100 * fragments) / Math.max(1, capacity - allocated),
+    fragmentation_pct: (100 * fragments) / unused,
     curve,
+    ...(moves === undefined
+      ? {}
+      : { moved: { moves: moves.length, fragmentation_pct: (100 * moves.reduce((left, move) => left - move.gain, fragments)) / unused } }),
   };
 }
 
@@ -143,12 +132,4 @@ function inflate(trace: readonly GpuPod[], target: number, random: RandomStream)
     return seen >= target;
   });
   return end === -1 ? pods : pods.slice(0, end + 1);
-}
-
-function numberOf(cells: Readonly<Record<string, string>>, column: string, line: number): number {
-  const value = Number(cells[column]);
-  if (cells[column] === undefined || cells[column] === '' || !Number.isFinite(value) || value < 0) {
-    throw new PlatformError('INVALID', `Cannot read line ${line}, because ${column} is "${cells[column] ?? ''}"`, { line, column });
-  }
-  return value;
 }

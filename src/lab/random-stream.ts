@@ -56,7 +56,7 @@ export class RandomStream implements Uniforms {
  * values of a heavy tail then come as often as they should, not as often as luck has it (Saliby, Descriptive sampling, 1990). Every
  * draw must use exactly one number.
  */
-export class StratifiedStream implements Uniforms {
+export class StratifiedStream {
   readonly #random: RandomStream;
   readonly #strata: Uint32Array;
   #used: number;
@@ -73,14 +73,6 @@ export class StratifiedStream implements Uniforms {
     const stratum = strata[this.#used] as number;
     this.#used += 1;
     return (stratum + this.#random.next()) / strata.length;
-  }
-
-  positive(): number {
-    return 1 - this.next();
-  }
-
-  integer(below: number): number {
-    return Math.floor(this.next() * below);
   }
 
   #shuffle(): void {

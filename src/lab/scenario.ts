@@ -1,3 +1,4 @@
+import { exp, ln } from '#base/elementary';
 import { PlatformError } from '#base/errors';
 import { parsePolicyString } from '#policy/policy-string';
 import { makeQueuePolicy } from '#policy/queue/policies';
@@ -5,7 +6,6 @@ import type { Micros } from '#policy/queue/queue-policy';
 import { SHARING } from '#policy/queue/sharing';
 import { simulateDispatch, simulateForkJoin, simulateRedundancy } from './dispatch-simulator.ts';
 import { makeDispatcher } from './dispatchers.ts';
-import { exp, ln } from './elementary.ts';
 import { jainIndex } from './fairness.ts';
 import type { Estimator, JobSource } from './job-source.ts';
 import { ClosedSource, OpenSource, UNIT } from './job-source.ts';

@@ -25,6 +25,7 @@ const RUN = 3;
 const ALLOCATED = 4;
 const REQUESTED = 7;
 const REQUESTED_TIME = 8;
+const STATUS = 10;
 const USER = 11;
 const FIELDS = 18;
 
@@ -33,9 +34,10 @@ const FIELDS = 18;
  * estimates are the run times. INVALID when nothing can be used, or when the number of processors is neither stated nor given.
  */
 export function parseSwf(text: string, options: { readonly estimates: 'user' | 'exact'; readonly processors?: number }): SwfLog {
-  const rows: { readonly at: number; readonly job: ListedJob }[] = [];
+  const rows: { readonly at: number; readonly line: number; readonly job: ListedJob }[] = [];
   const skipped: SkippedRow[] = [];
-  let processors = options.processors ?? 0;
+  let maxProcs = 0;
+  let maxNodes = 0;
   let unsorted = 0;
   let overran = 0;
   let previous = Number.NEGATIVE_INFINITY;
@@ -48,7 +50,8 @@ export function parseSwf(text: string, options: { readonly estimates: 'user' | '
     line += 1;
     if (row === '') continue;
     if (row.startsWith(';')) {
-      if (options.processors === undefined) processors = Math.max(processors, processorsOf(row));
+      maxProcs = Math.max(maxProcs, statedIn(row, 'MaxProcs') ?? 0);
+      maxNodes = Math.max(maxNodes, statedIn(row, 'MaxNodes') ?? 0);
       continue;
     }
     const cells = row.split(/\s+/);
@@ -69,6 +72,7 @@ export function parseSwf(text: string, options: { readonly estimates: 'user' | '
     previous = at;
     rows.push({
       at,
+      line,
       job: {
         at: Math.round(at * UNIT),
         size: Math.round(size * UNIT),
@@ -83,27 +87,31 @@ export function parseSwf(text: string, options: { readonly estimates: 'user' | '
     throw new PlatformError('INVALID', `Cannot use the log, because none of its ${line} lines is a job that ran (${skipped[0]?.reason ?? 'it is empty'})`, {
       skipped: skipped.length,
     });
+  // Nodes may have several processors each: they stand in only where processors are not stated.
+  const processors = options.processors ?? (maxProcs > 0 ? maxProcs : maxNodes);
   if (!(processors > 0))
     throw new PlatformError('INVALID', 'Cannot use the log, because its header states neither MaxProcs nor MaxNodes: give --processors', {});
   if (unsorted > 0) rows.sort((a, b) => a.at - b.at);
   const first = rows[0]?.job.at ?? 0;
   const jobs: ListedJob[] = [];
-  for (const { job } of rows) {
-    if ((job.width ?? 1) > processors) skipped.push({ line: 0, reason: `job ${job.label} needs ${job.width} of ${processors} processors` });
+  for (const { job, line: row } of rows) {
+    if ((job.width ?? 1) > processors) skipped.push({ line: row, reason: `job ${job.label} needs ${job.width} of ${processors} processors` });
     else jobs.push({ ...job, at: job.at - first });
   }
   return { jobs, processors, skipped, unsorted, overran };
 }
 
-function processorsOf(comment: string): number {
-  const match = /^;\s*(MaxProcs|MaxNodes):\s*(\d+)/.exec(comment);
-  return match ? Number(match[2]) : 0;
+function statedIn(comment: string, name: 'MaxProcs' | 'MaxNodes'): number | undefined {
+  const stated = new RegExp(`^;\\s*${name}:\\s*(\\d+)`, 'i').exec(comment)?.[1];
+  return stated === undefined ? undefined : Number(stated);
 }
 
 function problemOf(cells: readonly string[]): string | undefined {
   if (cells.length < FIELDS) return `has ${cells.length} of ${FIELDS} fields`;
   for (const field of [SUBMIT, RUN, ALLOCATED, REQUESTED, REQUESTED_TIME])
     if (!Number.isFinite(Number(cells[field]))) return `field ${field + 1} is "${cells[field]}", not a number`;
+  // A job that was checkpointed has a line for the whole of it and one for each part; only the whole is a job.
+  if (['2', '3', '4'].includes(cells[STATUS] ?? '')) return `is a part of an execution (status ${cells[STATUS]})`;
   if (Number(cells[SUBMIT]) < 0) return `was submitted at ${cells[SUBMIT]}`;
   if (Number(cells[RUN]) <= 0) return `ran for ${cells[RUN]} s`;
   if (Number(cells[ALLOCATED]) <= 0 && Number(cells[REQUESTED]) <= 0) return 'has no number of processors';

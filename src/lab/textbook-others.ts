@@ -1,3 +1,5 @@
+import { pickSmoothWeighted } from '#policy/balance/smooth-weighted';
+import { exponentialFitScore, exponentialSpreadScore } from '#policy/placement/best-fit';
 import { makeQueuePolicy } from '#policy/queue/policies';
 import type { Micros } from '#policy/queue/queue-policy';
 import { jainIndex } from './fairness.ts';
@@ -101,20 +103,10 @@ function strideOrder(one: OtherCase): Readonly<Record<string, unknown>> {
   return { order: order.slice(0, turns), strides };
 }
 
-/** nginx's smooth weighted round robin: everyone gains its weight, the richest serves and pays the total. */
+/** The gateway's own round robin, which is nginx's: everyone gains its weight, the richest serves and pays the total. */
 function smoothRoundRobin(weights: Numbers, turns: number): readonly string[] {
-  const names = Object.keys(weights);
-  const total = names.reduce((sum, name) => sum + (weights[name] as number), 0);
-  const current = new Map(names.map((name) => [name, 0]));
-  const order: string[] = [];
-  for (let turn = 0; turn < turns; turn += 1) {
-    for (const name of names) current.set(name, (current.get(name) ?? 0) + (weights[name] as number));
-    let best = names[0] as string;
-    for (const name of names) if ((current.get(name) ?? 0) > (current.get(best) ?? 0)) best = name;
-    current.set(best, (current.get(best) ?? 0) - total);
-    order.push(best);
-  }
-  return order;
+  const candidates = Object.entries(weights).map(([name, weight]) => ({ name, weight, currentWeight: 0, effectiveWeight: weight }));
+  return Array.from({ length: turns }, () => pickSmoothWeighted(candidates, undefined)?.name ?? '');
 }
 
 function makespans(one: OtherCase): Readonly<Record<string, unknown>> {
@@ -153,9 +145,14 @@ function bestMakespan(jobs: readonly number[], machines: number): number {
 
 /** Nomad's score of a node by what would be free: 20 - (10^cpu + 10^memory), within 0 … 18; spread is its mirror. */
 function binPackScores(): Readonly<Record<string, unknown>> {
-  const score = (cpu: number, memory: number): number => Math.min(18, Math.max(0, 20 - (10 ** cpu + 10 ** memory)));
-  const spread = (cpu: number, memory: number): number => Math.min(18, Math.max(0, 10 ** cpu + 10 ** memory - 2));
-  return { full: score(0, 0), empty: score(1, 1), half: score(0.5, 0.5), spread_half: spread(0.5, 0.5) };
+  return {
+    full: exponentialFitScore([0, 0]),
+    empty: exponentialFitScore([1, 1]),
+    half: exponentialFitScore([0.5, 0.5]),
+    spread_half: exponentialSpreadScore([0.5, 0.5]),
+    spread_full: exponentialSpreadScore([0, 0]),
+    spread_empty: exponentialSpreadScore([1, 1]),
+  };
 }
 
 interface RealTimeCase {

@@ -1,135 +1,135 @@
 import { readCsv } from '#lab/csv';
 import type { ReferenceGroup, ReferenceVerdict } from '#lab/reference-check';
-import { groupReferenceRows, isMeanRow, judge, referenceRows } from '#lab/reference-check';
+import { groupReferenceRows, judge, referenceRows } from '#lab/reference-check';
+import type { ReferenceFamily } from '#lab/reference-summary';
+import { combineSeeds, familiesOf, familyOf } from '#lab/reference-summary';
 import type { Metric, ScenarioResult } from '#lab/scenario';
-import { createOutput, table } from '../output.ts';
+import { EXIT } from '../exit-codes.ts';
+import type { Output } from '../output.ts';
+import { createOutput, formatTook, paint, table } from '../output.ts';
 import { countOption, textOption } from './lab-options.ts';
 import { readInput } from './read-input.ts';
 import type { LabInput } from './register.ts';
 import { ScenarioPool } from './scenario-pool.ts';
 
-/** Further seeds are not run once every interval of a group is narrower than this part of its value. */
+/** Further seeds are not run once every interval of a queue is narrower than this part of its value. */
 const NARROW = 0.003;
 const FEWEST_SEEDS = 2;
-/** Student's t for 95 % by degrees of freedom, 1 … 10; more take the last. */
-const STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228] as const;
+/** Without --seeds, a queue whose intervals, three times over, are still wider than this part of their values gets more seeds … */
+const WIDE = 0.05;
+/** … up to so many: rare losses, heavy tails and loads near 1. */
+const MOST_SEEDS = 64;
+const DEFAULT_SEEDS = 5;
+const PROGRESS_MS = 2_000;
 
-/** `haven lab check FILE.csv`. Exit code 1 when a row fails. */
+interface Effort {
+  readonly seeds: number;
+  readonly mostSeeds: number;
+}
+
+/** `haven lab check FILE.csv`. Exit code 1 when a family fails: a mean off by more than 5 %, more than 3 % of them outside their tolerance, or anything unsupported. */
 export async function run({ args, options, signal }: LabInput): Promise<number> {
   const output = createOutput({ json: options['json'] === true, quiet: options['quiet'] === true });
   const jobs = countOption(options, 'jobs', 1_000_000);
-  const seeds = countOption(options, 'seeds', 5);
+  const seeds = countOption(options, 'seeds', DEFAULT_SEEDS);
   const family = textOption(options, 'family', '');
   const rows = referenceRows(readCsv(await readInput(args[0] ?? ''))).filter((row) => row.policy.includes(family));
   const groups = groupReferenceRows(rows, { jobs, seed: 1 });
-  const verdicts: ReferenceVerdict[] = [];
+  const effort = { seeds, mostSeeds: options['seeds'] === undefined ? Math.max(seeds, MOST_SEEDS) : seeds };
   const startedAt = performance.now();
-  let done = 0;
-  await using pool = new ScenarioPool();
-  await Promise.all(
-    groups.map(async (group) => {
-      const measured = await measure(group, { seeds, pool, signal });
-      for (const row of group.rows) verdicts.push({ ...judge(row, measured?.[row.metric]), ...(group.problem === '' ? {} : { note: group.problem }) });
-      done += 1;
-      const elapsed = (performance.now() - startedAt) / 1_000;
-      if (done % 20 === 0)
-        output.progress(`${done} of ${groups.length} queues, ${elapsed.toFixed(0)} s, about ${((elapsed / done) * (groups.length - done)).toFixed(0)} s to go`);
-    }),
-  );
-  verdicts.sort((a, b) => a.row.line - b.row.line);
+  const verdicts = [...(await judgeGroups(groups, { effort, output, signal }))].sort((a, b) => a.row.line - b.row.line);
   const families = familiesOf(verdicts);
-  const means = verdicts.filter((one) => isMeanRow(one.row));
-  const total = {
-    means: means.length,
-    meansPassed: means.filter((one) => one.verdict === 'pass').length,
-    worstMean: Math.max(0, ...means.map((one) => one.deviation || 0)),
-    ...countsOf(verdicts),
-  };
+  const total = familyOf('all', verdicts);
   if (output.json) output.record({ rows: verdicts.map(flat), families, total, interrupted: signal.aborted });
   else {
     for (const one of verdicts) output.data(lineOf(one));
-    const cells = families.map((one) => [one.family, String(one.rows), String(one.passed), String(one.failed), percent(one.worstMean), percent(one.worst)]);
-    output.data(table(['family', '>rows', '>pass', '>fail', '>worst mean', '>worst'], cells));
-    output.data(
-      `${total.meansPassed} of ${total.means} mean rows pass (${percent(total.meansPassed / Math.max(1, total.means))}), worst ${percent(total.worstMean)}; ${total.passed} of ${verdicts.length} rows pass, ${total.failed} fail, ${total.unsupported} are unsupported`,
-    );
+    output.data('');
+    output.data(familyTable(families));
+    output.data(totalWords(total, verdicts));
+    output.progress(`${groups.length} queues took ${formatTook(performance.now() - startedAt)}`);
   }
-  return total.failed + total.unsupported === 0 && !signal.aborted ? 0 : 1;
+  if (signal.aborted) {
+    output.warn(`interrupted: ${verdicts.length} of ${rows.length} rows were checked`);
+    return EXIT.interrupted;
+  }
+  return families.every((one) => one.isGood) ? EXIT.ok : EXIT.failed;
+}
+
+/** Simulates group after group, one in each thread. When `signal` aborts, the groups that were done are returned at once. */
+async function judgeGroups(
+  groups: readonly ReferenceGroup[],
+  { effort, output, signal }: { readonly effort: Effort; readonly output: Output; readonly signal: AbortSignal },
+): Promise<readonly ReferenceVerdict[]> {
+  const verdicts: ReferenceVerdict[] = [];
+  const startedAt = performance.now();
+  let shownAt = startedAt;
+  let next = 0;
+  let done = 0;
+  await using pool = new ScenarioPool();
+  const lane = async (): Promise<void> => {
+    for (let group = groups[next]; group !== undefined && !signal.aborted; group = groups[next]) {
+      next += 1;
+      const measured = await measure(group, { effort, pool });
+      for (const row of group.rows) verdicts.push({ ...judge(row, measured?.[row.metric]), ...(group.problem === '' ? {} : { note: group.problem }) });
+      done += 1;
+      const now = performance.now();
+      if (now - shownAt < PROGRESS_MS) continue;
+      shownAt = now;
+      output.progress(`check: ${done} of ${groups.length} queues, about ${formatTook(((now - startedAt) / done) * (groups.length - done))} to go`);
+    }
+  };
+  const all = Promise.all(Array.from({ length: pool.threads }, lane));
+  let onAbort: () => void = () => undefined;
+  const aborted = new Promise<void>((resolve) => {
+    onAbort = resolve;
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  await Promise.race([all, aborted]);
+  signal.removeEventListener('abort', onAbort);
+  return [...verdicts];
 }
 
 /** Runs seeds one after the other until the intervals are narrow. Undefined when the group cannot be simulated. */
 async function measure(
   group: ReferenceGroup,
-  { seeds, pool, signal }: { seeds: number; pool: ScenarioPool; signal: AbortSignal },
+  { effort, pool }: { readonly effort: Effort; readonly pool: ScenarioPool },
 ): Promise<Readonly<Record<string, Metric>> | undefined> {
   if (group.scenario === undefined) return undefined;
   const results: ScenarioResult[] = [];
-  for (let seed = 1; seed <= seeds && !signal.aborted; seed += 1) {
+  for (let seed = 1; seed <= effort.mostSeeds; seed += 1) {
     results.push((await pool.run({ ...group.scenario, seed })) as ScenarioResult);
-    const combined = combine(results);
-    const isNarrow = group.rows.every((row) => {
-      const metric = combined[row.metric];
-      return metric === undefined || metric.halfWidth <= NARROW * Math.abs(metric.value);
-    });
-    if (results.length >= FEWEST_SEEDS && isNarrow) break;
+    const combined = combineSeeds(results);
+    const areWithin = (part: number): boolean =>
+      group.rows.every((row) => {
+        const metric = combined[row.metric];
+        return metric === undefined || metric.halfWidth <= part * Math.abs(metric.value);
+      });
+    if (results.length >= FEWEST_SEEDS && areWithin(NARROW)) break;
+    if (results.length >= effort.seeds && areWithin(WIDE / 3)) break;
   }
-  return results.length === 0 ? undefined : combine(results);
+  return combineSeeds(results);
 }
 
-/** The mean over seeds; its interval is the wider of the batches' and the seeds' own. */
-function combine(results: readonly ScenarioResult[]): Readonly<Record<string, Metric>> {
-  const combined: Record<string, Metric> = {};
-  const count = results.length;
-  for (const name of Object.keys(results[0]?.metrics ?? {})) {
-    const metrics = results.map((result) => result.metrics[name] ?? { value: 0, halfWidth: 0 });
-    const value = metrics.reduce((sum, metric) => sum + metric.value, 0) / count;
-    const within = Math.sqrt(metrics.reduce((sum, metric) => sum + metric.halfWidth ** 2, 0)) / count;
-    const spread = count < 2 ? 0 : Math.sqrt(metrics.reduce((sum, metric) => sum + (metric.value - value) ** 2, 0) / (count - 1) / count);
-    // With two seeds Student's t is so wide that it would pass anything: batches speak then.
-    const between = count < 3 ? 0 : spread * (STUDENT[Math.min(count - 1, STUDENT.length) - 1] as number);
-    const fewSeeds = within === 0 && count === 2 ? spread * 2 : 0;
-    combined[name] = { value, halfWidth: Math.max(within, between, fewSeeds) };
-  }
-  return combined;
+function familyTable(families: readonly ReferenceFamily[]): string {
+  const cells = families.map((one) => [
+    one.family,
+    String(one.rows),
+    String(one.passed),
+    String(one.failed),
+    one.means === 0 ? '–' : percent(one.meansPassed / one.means),
+    percent(one.worstMean),
+    percent(one.worst),
+    one.isGood ? paint('green', 'pass') : paint('red', 'fail'),
+  ]);
+  return table(['family', '>rows', '>pass', '>fail', '>means pass', '>worst mean', '>worst', ''], cells);
 }
 
-interface Family {
-  readonly family: string;
-  readonly rows: number;
-  readonly passed: number;
-  readonly failed: number;
-  readonly worstMean: number;
-  readonly worst: number;
-}
-
-function familiesOf(verdicts: readonly ReferenceVerdict[]): readonly Family[] {
-  const families = new Map<string, ReferenceVerdict[]>();
-  for (const one of verdicts) {
-    const name = one.row.policy.replace(/\(.*$/, '').trim();
-    families.set(name, [...(families.get(name) ?? []), one]);
-  }
-  return [...families].map(([family, members]) => {
-    const { passed, failed, unsupported } = countsOf(members);
-    const worstOf = (list: readonly ReferenceVerdict[]): number => Math.max(0, ...list.map((one) => one.deviation || 0));
-    return {
-      family,
-      rows: members.length,
-      passed,
-      failed: failed + unsupported,
-      worstMean: worstOf(members.filter((one) => isMeanRow(one.row))),
-      worst: worstOf(members),
-    };
-  });
-}
-
-function countsOf(verdicts: readonly ReferenceVerdict[]): {
-  readonly passed: number;
-  readonly failed: number;
-  readonly unsupported: number;
-  readonly shown: number;
-} {
-  const count = (verdict: ReferenceVerdict['verdict']): number => verdicts.filter((one) => one.verdict === verdict).length;
-  return { passed: count('pass'), failed: count('fail'), unsupported: count('unsupported'), shown: count('shown') };
+function totalWords(total: ReferenceFamily, verdicts: readonly ReferenceVerdict[]): string {
+  const unsupported = verdicts.filter((one) => one.verdict === 'unsupported').length;
+  const shown = verdicts.filter((one) => one.verdict === 'shown').length;
+  const means = `${total.meansPassed} of ${total.means} mean rows pass (${percent(total.meansPassed / Math.max(1, total.means))}), the worst is off by ${percent(total.worstMean)}`;
+  const beyond = shown === 0 ? '' : `, ${shown} percentiles above load 0.8 are shown without a verdict`;
+  return `${means}; ${total.passed} of ${total.rows} rows pass, ${total.failed - unsupported} fail, ${unsupported} are unsupported${beyond}`;
 }
 
 function flat(one: ReferenceVerdict): Readonly<Record<string, unknown>> {
@@ -152,9 +152,12 @@ function flat(one: ReferenceVerdict): Readonly<Record<string, unknown>> {
 }
 
 function lineOf(one: ReferenceVerdict): string {
-  const { policy, distribution, params, metric, value } = one.row;
-  const numbers = `${metric} ${value} measured ${one.measured.toPrecision(6)} deviation ${percent(one.deviation)} of ${percent(one.tolerance)}`;
-  return `${one.verdict.padEnd(4)}  ${policy}  ${distribution} ${params}  ${numbers}${one.note === '' ? '' : `  (${one.note})`}`;
+  const { line, policy, distribution, params, metric, value } = one.row;
+  const verdict = one.verdict === 'pass' ? paint('green', 'pass') : one.verdict === 'shown' ? 'shown' : paint('red', one.verdict);
+  const head = `${verdict}  line ${line}  ${policy}  ${distribution}  ${params}  ${metric} ${value}`;
+  if (one.verdict === 'unsupported') return `${head}  (${one.note})`;
+  const numbers = `measured ${one.measured.toPrecision(6)}, off by ${percent(one.deviation)} of ${percent(one.tolerance)}`;
+  return `${head}  ${numbers}${one.note === '' ? '' : `  (${one.note})`}`;
 }
 
 function percent(part: number): string {

@@ -2,13 +2,13 @@ import { PlatformError } from '#base/errors';
 import { readCsv } from '#lab/csv';
 import { DEFAULT_TOKEN_COST, dispatchTrace, parseLlmTrace } from '#lab/llm-trace';
 import { createOutput, table } from '../output.ts';
+import { badRowsRecord, warnOfBadRows } from './bad-rows.ts';
 import { splitPolicies } from './gantt.ts';
 import { countOption, textOption } from './lab-options.ts';
 import { readInput } from './read-input.ts';
 import type { LabInput } from './register.ts';
 
 const ALL = 'round-robin,random,p2c,least-connections,least-work-left,central-fifo,central-sjf';
-const MOST_SHOWN = 5;
 
 /** `haven lab dispatch TRACE.csv --replicas 28`. */
 export async function run({ args, options }: LabInput): Promise<number> {
@@ -17,14 +17,13 @@ export async function run({ args, options }: LabInput): Promise<number> {
   const replicas = countOption(options, 'replicas', 28);
   const cost = { context: tokenCost(options['contextMs'], DEFAULT_TOKEN_COST.context), output: tokenCost(options['outputMs'], DEFAULT_TOKEN_COST.output) };
   const trace = parseLlmTrace(readCsv(await readInput(path)), cost);
-  for (const row of trace.skipped.slice(0, MOST_SHOWN)) output.warn(`${path}:${row.line} ${row.reason}; the row is not used`);
-  if (trace.skipped.length > MOST_SHOWN) output.warn(`${trace.skipped.length - MOST_SHOWN} more rows are not used`);
+  warnOfBadRows(path, { bad: trace.skipped, unsorted: trace.unsorted, output });
   const seed = countOption(options, 'seed', 1, 0);
   const results = splitPolicies(textOption(options, 'policy', ALL)).map((policy) => dispatchTrace(trace.requests, { policy, replicas, seed }));
   const load = results[0]?.load ?? 0;
   if (load >= 1) output.warn(`the load is ${load.toFixed(2)} per replica: requests pile up for as long as the trace lasts`);
   if (output.json) {
-    const facts = { skipped: trace.skipped.length, unsorted: trace.unsorted };
+    const facts = { unsorted: trace.unsorted, ...badRowsRecord(trace.skipped) };
     output.record(results.length === 1 ? { ...results[0], ...facts } : { results, ...facts });
     return 0;
   }

@@ -2,12 +2,10 @@ import { PlatformError } from '#base/errors';
 import { replayLog } from '#lab/log-replay';
 import { parseSwf } from '#lab/swf';
 import { createOutput, table } from '../output.ts';
+import { badRowsRecord, warnOfBadRows } from './bad-rows.ts';
 import { countOption, durationOf, textOption } from './lab-options.ts';
 import { readInput } from './read-input.ts';
 import type { LabInput } from './register.ts';
-
-/** Skipped rows that are shown one by one; the rest is counted. */
-const MOST_SHOWN = 5;
 
 /** `haven lab swf LOG.swf[.gz]`. */
 export async function run({ args, options }: LabInput): Promise<number> {
@@ -23,9 +21,7 @@ export async function run({ args, options }: LabInput): Promise<number> {
     estimates,
     ...(options['processors'] === undefined ? {} : { processors: countOption(options, 'processors', 1) }),
   });
-  for (const row of log.skipped.slice(0, MOST_SHOWN)) output.warn(`${path}${row.line > 0 ? `:${row.line}` : ''} ${row.reason}; the row is not used`);
-  if (log.skipped.length > MOST_SHOWN) output.warn(`${log.skipped.length - MOST_SHOWN} more rows are not used`);
-  if (log.unsorted > 0) output.warn(`${log.unsorted} rows were submitted before the row above them; the log was sorted`);
+  warnOfBadRows(path, { bad: log.skipped, unsorted: log.unsorted, output });
   const jobs = compression === 1 ? log.jobs : log.jobs.map((job) => ({ ...job, at: Math.round(job.at * compression) }));
   const policy = textOption(options, 'policy', 'easy');
   const startedAt = performance.now();
@@ -33,14 +29,14 @@ export async function run({ args, options }: LabInput): Promise<number> {
   const result = replayLog(jobs, { policy, processors: log.processors, seed: countOption(options, 'seed', 1, 0), ...(tau > 0 ? { tau } : {}) });
   const seconds = (performance.now() - startedAt) / 1_000;
   if (result.fallback !== '') output.warn(`${policy} was replaced by first come, first served: ${result.fallback}`);
-  const facts = { policy, estimates, processors: log.processors, ...result, skipped: log.skipped.length, unsorted: log.unsorted, overran: log.overran };
-  if (output.json) output.record(facts);
+  const facts = { policy, estimates, processors: log.processors, ...result, unsorted: log.unsorted, overran: log.overran };
+  if (output.json) output.record({ ...facts, ...badRowsRecord(log.skipped) });
   else {
     output.progress(`${jobs.length} jobs in ${seconds.toFixed(2)} s; times in seconds, bounded slowdown with tau 10 s`);
     output.data(
       table(
         ['', '>value'],
-        Object.entries(facts).map(([name, value]) => [name.replaceAll('_', ' '), String(value)]),
+        Object.entries({ ...facts, skipped: log.skipped.length }).map(([name, value]) => [name.replaceAll('_', ' '), String(value)]),
       ),
     );
   }

@@ -5,7 +5,7 @@ import type { JobTable } from '#lab/compare-table';
 import { tableOfJobs } from '#lab/compare-table';
 import type { TenantShare } from '#lab/compare-workload';
 import { classesOfWorkload } from '#lab/compare-workload';
-import type { BadRow, EventLog } from '#lab/event-log';
+import type { EventLog } from '#lab/event-log';
 import { parseEventLog } from '#lab/event-log';
 import { recordingOf } from '#lab/event-log-jobs';
 import type { CsvUnit } from '#lab/import-csv';
@@ -14,6 +14,7 @@ import type { ListedJob } from '#lab/job-source';
 import type { Scenario } from '#lab/scenario';
 import { parseSwf } from '#lab/swf';
 import type { Output } from '../output.ts';
+import { warnOfBadRows } from './bad-rows.ts';
 import { countOption, scenarioOfOptions, textOption } from './lab-options.ts';
 import { readInput } from './read-input.ts';
 import type { LabInput } from './register.ts';
@@ -27,7 +28,6 @@ export interface WorkloadInput {
   readonly table?: JobTable;
 }
 
-const SHOWN_BAD_ROWS = 5;
 const FILE = /\.(jsonl|ndjson|csv|swf)(\.gz)?$/i;
 
 /** Reads the workload the options describe, and tells of rows that were left out. */
@@ -58,14 +58,14 @@ function readTrace(
 ): { readonly jobs: readonly ListedJob[]; readonly workers: number } {
   if (/\.swf(\.gz)?$/i.test(path)) {
     const log = parseSwf(text, { estimates: 'user' });
-    reportRows(path, { bad: log.skipped, unsorted: log.unsorted, output });
+    warnOfBadRows(path, { bad: log.skipped, unsorted: log.unsorted, output });
     return { jobs: log.jobs, workers: log.processors };
   }
   if (/\.csv(\.gz)?$/i.test(path)) {
     const columns = textOption(options, 'columns', '');
     const unit = unitOf(textOption(options, 'unit', 's'));
     const table = importCsv(text, { columns: columns === '' ? undefined : parseColumnMap(columns), unit });
-    reportRows(path, { ...table, output });
+    warnOfBadRows(path, { ...table, output });
     return { jobs: table.jobs, workers: 1 };
   }
   const log = readLog(path, { text, output });
@@ -79,20 +79,8 @@ function readTrace(
 /** A job log, with a word on what was left out of it. */
 export function readLog(path: string, { text, output }: { readonly text: string; readonly output: Pick<Output, 'warn'> }): EventLog {
   const log = parseEventLog(text);
-  reportRows(path, { ...log, output });
+  warnOfBadRows(path, { ...log, output });
   return log;
-}
-
-function reportRows(
-  path: string,
-  { bad, unsorted, output }: { readonly bad: readonly BadRow[]; readonly unsorted: number; readonly output: Pick<Output, 'warn'> },
-): void {
-  if (bad.length > 0) {
-    const shown = bad.slice(0, SHOWN_BAD_ROWS).map((row) => `line ${row.line} ${row.reason}`);
-    const more = bad.length > SHOWN_BAD_ROWS ? `; and ${bad.length - SHOWN_BAD_ROWS} more` : '';
-    output.warn(`${bad.length} rows of ${path} were left out: ${shown.join('; ')}${more}`);
-  }
-  if (unsorted > 0) output.warn(`${unsorted} rows of ${path} were earlier than the row before them, and were sorted`);
 }
 
 function unitOf(text: string): CsvUnit {

@@ -1,6 +1,7 @@
 import { readCsv } from '../csv.ts';
+import { openbNodes, openbPods } from '../import-openb.ts';
 import type { OpenbResult } from '../openb.ts';
-import { openbNodes, openbPods, runOpenb } from '../openb.ts';
+import { runOpenb } from '../openb.ts';
 import type { Experiment, ExperimentFiles } from './experiment.ts';
 import { markdownTable, pageEnd } from './experiment.ts';
 
@@ -96,8 +97,8 @@ function fileOf(workload: string): string {
 }
 
 function runs(files: ExperimentFiles, workload: string, policy: string): readonly OpenbResult[] {
-  const nodes = openbNodes(readCsv(files[NODES] ?? ''));
-  const pods = openbPods(readCsv(files[fileOf(workload)] ?? ''));
+  const { nodes } = openbNodes(readCsv(files[NODES] ?? ''));
+  const { pods } = openbPods(readCsv(files[fileOf(workload)] ?? ''));
   return SEEDS.map((seed) => runOpenb(nodes, pods, { policy, seed }));
 }
 

@@ -1,4 +1,4 @@
-import { exp } from '../elementary.ts';
+import { exp } from '#base/elementary';
 import type { Law } from '../laws.ts';
 
 /** Mean response of M/G/1, first come first served (Pollaczek-Khinchine). */

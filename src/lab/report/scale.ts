@@ -1,4 +1,4 @@
-import { exp, ln } from '../elementary.ts';
+import { exp, ln } from '#base/elementary';
 
 /** Maps values to pixels, with the values worth a tick. */
 export interface Scale {
