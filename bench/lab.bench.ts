@@ -123,7 +123,7 @@ function dispatchers(): Row[] {
     const replicas = { count: 16, pending: new Int32Array(16).map(() => random.integer(20)), freeAt: new Float64Array(16).map(() => random.next()) };
     const rate = perCpuSecond(() => {
       let sum = 0;
-      for (let pick = 0; pick < picks; pick += 1) sum += dispatcher.pick(replicas, 0.5, 1, random);
+      for (let pick = 0; pick < picks; pick += 1) sum += dispatcher.pick(replicas, pick, random, pick);
       return sum >= 0 ? picks : 0;
     });
     return { measure: `the lab's balancing decision, ${name}, 16 replicas`, figure: `${(1e9 / rate).toFixed(0)} ns`, asked: name === 'p2c' ? '< 300 ns' : '' };

@@ -1,3 +1,4 @@
+import { hashText, mixHashes } from '#policy/balance/key-hash';
 import type { Micros } from '#policy/queue/queue-policy';
 import type { Dispatcher } from './dispatchers.ts';
 import type { JobSource } from './job-source.ts';
@@ -24,6 +25,9 @@ export function simulateDispatch(options: DispatchOptions & { readonly dispatche
   const replicas = { count: options.replicas, pending: new Int32Array(options.replicas), freeAt: new Float64Array(options.replicas) };
   const random = new RandomStream(options.seed, 'policy');
   const departures = new TimeHeap();
+  const { answered } = options.dispatcher;
+  /** Of the requests in each replica, in order: it answers first come, first served. */
+  const arrivals: number[][] = answered === undefined ? [] : Array.from({ length: options.replicas }, () => []);
   const record = new JobRecord();
   const task = new SimTask();
   task.slices = 1;
@@ -32,10 +36,14 @@ export function simulateDispatch(options: DispatchOptions & { readonly dispatche
     const now = record.at;
     // Completions of the same instant come before the arrival.
     while (departures.nextAt <= now) {
+      const at = departures.nextAt;
       const replica = departures.pop();
       replicas.pending[replica] = (replicas.pending[replica] as number) - 1;
+      if (answered !== undefined) answered(replica, at - (arrivals[replica]?.shift() ?? at), at);
     }
-    const replica = options.dispatcher.pick(replicas, now, record.size, random);
+    const key = record.tenant === 'all' ? mixHashes(index, 0) : hashText(record.tenant);
+    const replica = options.dispatcher.pick(replicas, now, random, key);
+    if (answered !== undefined) arrivals[replica]?.push(now);
     const start = Math.max(now, replicas.freeAt[replica] as number);
     const end = start + record.size;
     replicas.freeAt[replica] = end;

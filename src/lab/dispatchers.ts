@@ -1,5 +1,9 @@
 import { PlatformError } from '#base/errors';
+import { BALANCERS } from '#policy/balance/balancers';
+import { pickLeastWorkLeft } from '#policy/balance/least-work-left';
 import { integerOption, parsePolicyString, printPolicyString, readOptions } from '#policy/policy-string';
+import type { Micros } from '#policy/queue/queue-policy';
+import { gatewayDispatcher } from './gateway-dispatcher.ts';
 import type { RandomStream } from './random-stream.ts';
 
 /** What a dispatcher may look at: per replica, requests in it, and the moment it will have finished all of them. */
@@ -9,24 +13,28 @@ export interface Replicas {
   readonly freeAt: Float64Array;
 }
 
-/** Chooses the replica of a request the moment it arrives. `size` is its declared cost. Never allocates. */
+/** Chooses the replica of a request the moment it arrives. `key` is a hash of who sent it. Never allocates. */
 export interface Dispatcher {
   readonly name: string;
-  pick(replicas: Replicas, now: number, size: number, random: RandomStream): number;
+  pick(replicas: Replicas, now: Micros, random: RandomStream, key: number): number;
+  /** Hears of every answer, if it has to: how long it took from arrival. */
+  readonly answered?: (replica: number, took: Micros, now: Micros) => void;
 }
 
 const CHOICES = { choices: integerOption(2, { least: 1, most: 1_000 }) };
 
-/** Dispatchers by name; `p2c` is power of two choices. */
-export const DISPATCHER_NAMES = ['random', 'round-robin', 'least-connections', 'p2c', 'least-work-left', 'join-idle-queue'] as const;
+/** Dispatchers of the lab's own by name; `p2c` is power of two choices. The gateway's balance policies are dispatchers as well. */
+const OWN = ['random', 'round-robin', 'least-connections', 'p2c', 'least-work-left'] as const;
 
-/** Makes a dispatcher from its string: `p2c?choices=3`. INVALID for an unknown name or option. */
+/** Makes a dispatcher from its string: `p2c?choices=3`, `peak-ewma?decay=5s`. INVALID for an unknown name or option. */
 export function makeDispatcher(text: string): Dispatcher {
   const policy = parsePolicyString(text);
   const name = printPolicyString(policy);
+  if (!OWN.some((own) => own === policy.name) && Object.hasOwn(BALANCERS, policy.name)) return gatewayDispatcher(text);
   const pick = pickerOf(policy.name, policy.name === 'p2c' ? readOptions(policy, CHOICES).choices : 2);
   if (pick === undefined) {
-    throw new PlatformError('INVALID', `Cannot dispatch by "${text}", because there is no such policy; there are ${DISPATCHER_NAMES.join(', ')}`, { text });
+    const known = [...new Set([...OWN, ...Object.keys(BALANCERS)])];
+    throw new PlatformError('INVALID', `Cannot dispatch by "${text}", because there is no such policy; there are ${known.join(', ')}`, { text });
   }
   if (policy.name !== 'p2c') readOptions(policy, {});
   return { name, pick };
@@ -35,7 +43,7 @@ export function makeDispatcher(text: string): Dispatcher {
 function pickerOf(name: string, choices: number): Dispatcher['pick'] | undefined {
   switch (name) {
     case 'random':
-      return (replicas, _now, _size, random) => random.integer(replicas.count);
+      return (replicas, _now, random) => random.integer(replicas.count);
     case 'round-robin': {
       let next = -1;
       return (replicas) => {
@@ -46,7 +54,7 @@ function pickerOf(name: string, choices: number): Dispatcher['pick'] | undefined
     case 'least-connections':
       return leastConnections;
     case 'p2c':
-      return (replicas, _now, _size, random) => {
+      return (replicas, _now, random) => {
         let best = random.integer(replicas.count);
         for (let choice = 1; choice < choices; choice += 1) {
           const other = random.integer(replicas.count);
@@ -55,19 +63,14 @@ function pickerOf(name: string, choices: number): Dispatcher['pick'] | undefined
         return best;
       };
     case 'least-work-left':
-      return leastWorkLeft;
-    case 'join-idle-queue':
-      return (replicas, _now, _size, random) => {
-        const idle = replicas.pending.indexOf(0);
-        return idle === -1 ? random.integer(replicas.count) : idle;
-      };
+      return (replicas, now) => pickLeastWorkLeft(replicas.freeAt, replicas.count, now);
     default:
       return undefined;
   }
 }
 
 /** Fewest requests in it; ties drawn at random, so that no replica is favoured. */
-function leastConnections(replicas: Replicas, _now: number, _size: number, random: RandomStream): number {
+function leastConnections(replicas: Replicas, _now: Micros, random: RandomStream): number {
   let best = 0;
   let ties = 1;
   for (let index = 1; index < replicas.count; index += 1) {
@@ -79,15 +82,6 @@ function leastConnections(replicas: Replicas, _now: number, _size: number, rando
       ties += 1;
       if (random.integer(ties) === 0) best = index;
     }
-  }
-  return best;
-}
-
-/** Earliest free; ties to the lowest index. */
-function leastWorkLeft(replicas: Replicas, now: number): number {
-  let best = 0;
-  for (let index = 1; index < replicas.count; index += 1) {
-    if (Math.max(now, replicas.freeAt[index] as number) < Math.max(now, replicas.freeAt[best] as number)) best = index;
   }
   return best;
 }

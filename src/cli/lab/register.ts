@@ -112,7 +112,10 @@ const COMMANDS: readonly LabCommand[] = [
     summary: 'serves the requests of an LLM trace on replicas: which balancing is best',
     options: [
       ['--replicas <n>', 'how many replicas'],
-      ['--policy <list>', 'round-robin, random, p2c?choices=2, least-connections, least-work-left, join-idle-queue, or one queue: central-sjf'],
+      [
+        '--policy <list>',
+        'round-robin, random, p2c?choices=2, least-connections, least-work-left, any of the gateway such as peak-ewma, or one queue: central-sjf',
+      ],
       ['--context-ms <ms>', 'cost of a context token, 0.2 unless told'],
       ['--output-ms <ms>', 'cost of an output token, 20 unless told'],
       ['--seed <n>', 'seed of policies that draw'],

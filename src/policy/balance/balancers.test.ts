@@ -40,12 +40,15 @@ test('a policy string comes back in canonical form, and a wrong one is INVALID w
   equal(makeBalancer('peak-ewma?decay=5000ms&penalty=0.5s').text, 'peak-ewma?decay=5s&penalty=500ms');
   deepEqual(makeBalancer('hash?on=header:X-User&load=1.5').affinity, { kind: 'header', name: 'x-user' });
   equal(makeBalancer('hash?on=header:X-User').text, 'hash?on=header:x-user');
+  deepEqual(makeBalancer('maglev?on=path&size=1021').affinity, { kind: 'path' });
   deepEqual(makeBalancer('sticky?cookie=shop&ttl=1h').sticky, { cookie: 'shop', ttlMs: 3_600_000 });
   for (const [text, message] of [
-    ['peak-emwa', /is not a policy; did you mean "peak-ewma"\? Known: round-robin, least-request, peak-ewma, hash, sticky/],
+    ['peak-emwa', /is not a policy; did you mean "peak-ewma"\? Known: round-robin, least-request, peak-ewma, join-idle-queue, ring-hash, maglev, hash, sticky/],
     ['toString', /not a policy name/],
     ['hash?on=moon', /"on" is "moon", but it must be client, path, or header:NAME/],
     ['hash?load=1', /a number from 1.05 to 100/],
+    ['ring-hash?points=1', /a whole number from 10 to 1000/],
+    ['maglev?size=1000', /one of 65537, 1021, 16381/],
     ['sticky?cookie=a b', /the name of a cookie/],
     ['round-robin?x=1', /it takes no options/],
   ] as const)

@@ -4,6 +4,7 @@ import {
   canonicalPolicy,
   choiceOption,
   durationOption,
+  integerOption,
   numberOption,
   type OptionKind,
   type OptionKinds,
@@ -14,6 +15,8 @@ import {
 } from '../policy-string.ts';
 import type { LatencyOptions } from './answer-latency.ts';
 import type { Pick } from './candidate.ts';
+import { maglevPicker, ringPicker } from './consistent-hash.ts';
+import { pickIdle } from './join-idle.ts';
 import { pickLeastRequest } from './least-request.ts';
 import { rendezvousPicker } from './rendezvous.ts';
 import { pickSmoothWeighted } from './smooth-weighted.ts';
@@ -70,7 +73,19 @@ export const BALANCERS = {
     pick: pickTwoChoices,
     latency: { decayMs: decay / 1_000, penaltyMs: penalty / 1_000, initialMs: initial / 1_000 },
   })),
-  /** The same key to the same backend. */
+  /** One that has nothing to do, if there is one. */
+  'join-idle-queue': kind({}, () => ({ pick: pickIdle })),
+  /** The same key to the same backend, by points on a ring. */
+  'ring-hash': kind({ on: affinityOption, points: integerOption(100, { least: 10, most: 1_000 }) }, ({ on, points }) => ({
+    pick: ringPicker(points),
+    affinity: on,
+  })),
+  /** The same key to the same backend, by a table whose shares are as even as can be. */
+  maglev: kind({ on: affinityOption, size: choiceOption(['65537', '1021', '16381']) }, ({ on, size }) => ({
+    pick: maglevPicker(Number(size)),
+    affinity: on,
+  })),
+  /** The same key to the same backend, none of them overloaded. */
   hash: kind({ on: affinityOption, load: numberOption(1.25, { least: 1.05, most: 100 }) }, ({ on, load }) => ({ pick: rendezvousPicker(load), affinity: on })),
   /** The same client to the same backend, by a cookie. */
   sticky: kind(
