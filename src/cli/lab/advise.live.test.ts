@@ -59,7 +59,7 @@ test('a trace, a bad predictor and a log with odd lines are answered in words', 
   await lab('record', log, '--policy', 'fifo', ...workload);
   await writeFile(log, `${await readFile(log, 'utf8')}{"at":99,"event":"finish","job":"nobody"}\nnot json\n`);
   const odd = await lab('advise', log, '--policies', 'sjf', '--resamples', '1', '--quiet');
-  assert.match(odd.stderr, /1 rows of .*odd\.jsonl were left out: line \d+ is not JSON/);
+  assert.match(odd.stderr, /1 row of .*odd\.jsonl left out: line \d+ is not JSON/);
   assert.match(odd.stderr, /1 events of .* tell of finish of a job that did not arrive/);
   assert.equal((await lab('advise', log, '--predictor', 'oracle')).code, 2);
 });

@@ -14,7 +14,7 @@ import { makeQueuePolicy } from '#policy/queue/policies';
 import { SHARING } from '#policy/queue/sharing';
 import { EXIT } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
-import { createOutput, table } from '../output.ts';
+import { createOutput, plural, table } from '../output.ts';
 import { splitPolicies } from './gantt.ts';
 import { countOption, textOption } from './lab-options.ts';
 import { runTasks } from './lab-runs.ts';
@@ -34,7 +34,7 @@ export async function run({ options, signal }: LabInput): Promise<number> {
   if (comparison.summaries.length === 0) throw new PlatformError('ABORTED', 'Interrupted before the first run was done');
   await report(comparison, { options, output });
   if (!signal.aborted) return EXIT.ok;
-  output.warn(`interrupted: the figures are those of ${comparison.summaries.map((one) => `${one.runs.length} runs of ${one.policy}`).join(', ')}`);
+  output.warn(`interrupted: the figures are those of ${comparison.summaries.map((one) => `${plural(one.runs.length, 'run')} of ${one.policy}`).join(', ')}`);
   return EXIT.interrupted;
 }
 
