@@ -86,7 +86,7 @@ test('bad rows of a log are skipped with their line, unsorted ones sorted, and j
     { line: 4, reason: 'ran for 0 s' },
     { line: 5, reason: 'field 2 is "NaN", not a number' },
     { line: 6, reason: 'was submitted at -7' },
-    { line: 0, reason: 'job 6 needs 99 of 8 processors' },
+    { line: 7, reason: 'job 6 needs 99 of 8 processors' },
   ]);
   assert.deepEqual(
     log.jobs.map((job) => [job.label, job.at / 1e6, job.size / 1e6, (job.estimate ?? 0) / 1e6]),
@@ -102,6 +102,19 @@ test('bad rows of a log are skipped with their line, unsorted ones sorted, and j
 
 const KTH = new URL('../../../shared/data/traces/swf/KTH-SP2-1996.swf', import.meta.url);
 const skip = existsSync(KTH) ? false : 'the folder with traces is absent';
+
+test('a job with parts is one job, and nodes stand for processors only where those are not stated', () => {
+  const withStatus = (status: number): string => ROW.replace('4 200 -1 1 1', `4 200 -1 ${status} 1`);
+  const log = parseSwf(
+    ['; MaxNodes: 16', '; MaxProcs: 8', withStatus(1), withStatus(2), withStatus(3), withStatus(4), withStatus(-1), withStatus(5)].join('\n'),
+    {
+      estimates: 'user',
+    },
+  );
+  assert.deepEqual([log.jobs.length, log.skipped.map((row) => row.line), log.processors], [3, [4, 5, 6], 8]);
+  assert.equal(log.skipped[0]?.reason, 'is a part of an execution (status 2)');
+  assert.equal(parseSwf(`; MaxNodes: 16\n${ROW}`, { estimates: 'user' }).processors, 16);
+});
 
 test('the published figures of the EASY family on KTH-SP2 come out within 0.2 %, their maxima exactly', { skip }, () => {
   const text = readFileSync(KTH, 'utf8');
