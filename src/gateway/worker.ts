@@ -64,6 +64,9 @@ function obey(
     case 'unlisten':
       dataplane.unlisten(message.id);
       break;
+    case 'tickets':
+      dataplane.plane.tls.ticketSecrets = message.secrets;
+      break;
     case 'sample':
       send({ kind: 'sample', request: message.request, sample: takeSample(dataplane) });
       break;

@@ -6,6 +6,7 @@ import type { World } from '#world/world';
 import type { HealthUpdate } from './dataplane/dataplane.ts';
 import type { ListenerSettings } from './dataplane/listener-settings.ts';
 import type { ListeningHandle } from './listeners.ts';
+import { TicketRotation } from './tls/ticket-rotation.ts';
 import type { BackendObservation, FromWorker, ToWorker, WorkerSample } from './worker-protocol.ts';
 
 /** What every worker must have in force. */
@@ -54,6 +55,7 @@ export class Workers implements AsyncDisposable {
   readonly #failures = new Map<number, number>();
   /** Last counters of workers that ended. */
   readonly ended: WorkerSample[] = [];
+  readonly #tickets: TicketRotation;
   #snapshot: Snapshot | undefined;
   #appliedRevision = 0;
   #sampleRequest = 0;
@@ -63,6 +65,9 @@ export class Workers implements AsyncDisposable {
   constructor(world: World, options: WorkersOptions) {
     this.#world = world;
     this.#options = options;
+    this.#tickets = new TicketRotation(world, (secrets) => {
+      for (const worker of this.#workers.values()) this.#send(worker, { kind: 'tickets', secrets });
+    });
   }
 
   get appliedRevision(): number {
@@ -155,6 +160,7 @@ export class Workers implements AsyncDisposable {
    */
   async stop(drainMs: number, { hurry, hurriedMs = drainMs }: { readonly hurry?: AbortSignal; readonly hurriedMs?: number } = {}): Promise<void> {
     this.#isStopping = true;
+    this.#tickets[Symbol.dispose]();
     const exits = [...this.#workers.values()].map((worker) => exited(worker.child));
     const tell = (lastsMs: number, keepsIdle: boolean) => {
       for (const worker of this.#workers.values()) this.#send(worker, { kind: 'drain', lastsMs, keepsIdle });
@@ -190,6 +196,7 @@ export class Workers implements AsyncDisposable {
     child.on('error', (error) => this.#world.log.write('error', 'gateway worker failed', { worker: number, cause: error.message }));
     child.once('exit', (code, signal) => this.#ended(worker, code, signal));
     this.#send(worker, { kind: 'start', seed: [...random.bytes(seedBytes)], accessLogPath: this.#options.accessLogPath(number) });
+    this.#send(worker, { kind: 'tickets', secrets: this.#tickets.secrets });
     // W1.
     this.#send(worker, { kind: 'snapshot', ...this.#snapshot, health: this.#options.health() });
     for (const [id, { handle, settings }] of this.#listeners) this.#send(worker, { kind: 'listen', id, settings }, handle);

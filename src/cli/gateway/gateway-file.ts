@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { PlatformError } from '#base/errors';
 import { isLoopback, parseAddress } from '#gateway/standalone/config-values';
 import { DEFAULT_ADMIN, resolveGatewayConfig, type StandaloneConfig } from '#gateway/standalone/resolve-config';
@@ -12,7 +13,7 @@ const MAX_WORKERS = 64;
 /** Reads and checks a gateway's file (YAML, JSON, or code with a default export). INVALID names every mistake with its line. */
 export async function loadGatewayFile(path: string, options: { readonly secret: string }): Promise<StandaloneConfig> {
   const loaded = await loadConfig(path);
-  const resolved = resolveGatewayConfig(loaded.value, options);
+  const resolved = resolveGatewayConfig(loaded.value, { ...options, folder: dirname(loaded.path) });
   if (!resolved.ok) throw invalidConfig(loaded, resolved.issues);
   return resolved.config;
 }

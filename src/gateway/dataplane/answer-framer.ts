@@ -1,7 +1,7 @@
 import { BODY, type Head } from './head.ts';
 import { type AnswerFraming, put, writeAnswerHead, writeChunkSize } from './head-writer.ts';
 import type { Plane } from './plane.ts';
-import type { Wire } from './wire.ts';
+import type { ClientWire } from './wire.ts';
 
 const CR = 13;
 const LF = 10;
@@ -17,12 +17,12 @@ export class AnswerFramer {
   isVersion10 = false;
 
   readonly #plane: Plane;
-  readonly #wire: Wire;
+  readonly #wire: ClientWire;
   #length = 0;
   #isStreamed = false;
   #chunks = false;
 
-  constructor(plane: Plane, wire: Wire) {
+  constructor(plane: Plane, wire: ClientWire) {
     this.#plane = plane;
     this.#wire = wire;
   }

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import { newAdmitted } from './admission.ts';
 import { AnswerFramer } from './answer-framer.ts';
 import type { ClientStream } from './client-stream.ts';
@@ -13,7 +12,7 @@ import { type OwnAnswer, ownAnswerText } from './own-answer.ts';
 import { HELD, Pauses } from './pauses.ts';
 import type { Plane } from './plane.ts';
 import { scanRequest } from './scan-request.ts';
-import { Wire, type WireUser } from './wire.ts';
+import type { ClientWire, WireUser } from './wire.ts';
 
 /** head: between or in heads · body: reading a request's body · wait: the request is complete · linger: answered for the last time. */
 const PHASE = { head: 0, body: 1, wait: 2, tunnel: 3, linger: 4, closed: 5 } as const;
@@ -22,7 +21,7 @@ const PHASE = { head: 0, body: 1, wait: 2, tunnel: 3, linger: 4, closed: 5 } as 
 export class ClientConnection implements WireUser, ClientStream, Linked<ClientConnection> {
   next: ClientConnection | undefined;
   previous: ClientConnection | undefined;
-  readonly wire: Wire;
+  readonly wire: ClientWire;
   deadlineAt = 0;
 
   readonly #plane: Plane;
@@ -38,15 +37,14 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
   #ahead: Buffer | undefined;
   #lingered = 0;
 
-  constructor(plane: Plane, socket: Socket, origin: Origin) {
+  /** `early`: what came with an earlier step's bytes. */
+  constructor(plane: Plane, origin: Origin, openWire: (user: WireUser) => ClientWire, early: Buffer | null) {
     this.#plane = plane;
     this.#origin = origin;
-    this.deadlineAt = plane.tick() + LIMITS.keepAliveIdleMs;
+    this.deadlineAt = plane.tick() + (plane.isDraining ? LIMITS.lingerMs : LIMITS.keepAliveIdleMs);
     plane.clientsAccepted++;
     plane.clients.add(this);
-    // What came with an earlier step's bytes.
-    const early: Buffer | null = socket.readableLength > 0 ? socket.read() : null;
-    this.wire = Wire.accepted(socket, this, plane.readBuffer);
+    this.wire = openWire(this);
     this.#pauses = new Pauses(this.wire);
     this.#framer = new AnswerFramer(plane, this.wire);
     this.#about = forwardedFields(origin);

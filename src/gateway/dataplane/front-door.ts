@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { TlsDoor } from '../tls/tls-door.ts';
 import { ClientConnection } from './client-connection.ts';
 import { AddressSet } from './ip-address.ts';
 import { LIMITS } from './limits.ts';
@@ -6,6 +7,8 @@ import type { ListenerSettings } from './listener-settings.ts';
 import { type Origin, originBehind, originOf } from './origin.ts';
 import type { Plane } from './plane.ts';
 import { readProxyHeader } from './proxy-step.ts';
+import { TlsWire } from './tls-wire.ts';
+import { Wire } from './wire.ts';
 
 /**
  * How an accepted socket of one listener becomes a connection, step by step: who the client is, what it speaks, and who serves that.
@@ -17,6 +20,7 @@ export class FrontDoor {
   readonly #plane: Plane;
   #settings: ListenerSettings;
   #proxies: AddressSet | undefined;
+  #tls: TlsDoor | undefined;
 
   constructor(plane: Plane, settings: ListenerSettings) {
     this.#plane = plane;
@@ -24,23 +28,24 @@ export class FrontDoor {
     this.settings = settings;
   }
 
-  /** For connections that come from now on. */
+  /** For connections that come from now on; those that are here keep theirs. */
   set settings(settings: ListenerSettings) {
     this.#settings = settings;
     this.#proxies = settings.proxyFrom && new AddressSet(settings.proxyFrom);
+    this.#tls = settings.tls && new TlsDoor(this.#plane.tls, settings.tls);
   }
 
   /** Takes a socket that is paused. */
   accept(socket: Socket): void {
     const { clients, opening } = this.#plane;
-    if (clients.size + opening.size >= LIMITS.clientConnections) {
+    if (clients.size + opening.size >= LIMITS.clientConnections || opening.size >= LIMITS.opening) {
       socket.destroy();
       return;
     }
     const origin = originOf(socket, this.#settings);
     // A header of somebody else is not believed: for us it is what the client sends.
     if (this.#proxies?.has(origin.peer)) this.#askProxy(socket, origin);
-    else this.#open(socket, origin);
+    else this.#secure(socket, origin);
   }
 
   #askProxy(socket: Socket, origin: Origin): void {
@@ -48,13 +53,31 @@ export class FrontDoor {
     opening.add(socket);
     readProxyHeader(socket, (outcome) => {
       opening.delete(socket);
-      if (outcome.kind !== 'refused') this.#open(socket, originBehind(origin, outcome));
+      if (outcome.kind !== 'refused') this.#secure(socket, originBehind(origin, outcome));
       else if (outcome.why !== undefined) this.#plane.countRefusal(`proxy-${outcome.why}`);
     });
   }
 
-  /** The last step: who the client is and what it speaks are known. */
-  #open(socket: Socket, origin: Origin): void {
-    new ClientConnection(this.#plane, socket, origin);
+  #secure(socket: Socket, origin: Origin): void {
+    if (this.#tls === undefined) {
+      const early = earlyOf(socket);
+      new ClientConnection(this.#plane, origin, (user) => Wire.accepted(socket, user, this.#plane.readBuffer), early);
+      return;
+    }
+    const { opening } = this.#plane;
+    opening.add(socket);
+    // F1: what broke is told by its close.
+    socket.on('error', () => undefined);
+    socket.once('close', () => opening.delete(socket));
+    this.#tls.secure(socket, origin, (secured, its) => {
+      opening.delete(socket);
+      const early = earlyOf(secured);
+      new ClientConnection(this.#plane, its, (user) => new TlsWire(secured, socket, user, this.#plane.readBuffer), early);
+    });
   }
+}
+
+/** What came with an earlier step's bytes. */
+function earlyOf(socket: Socket): Buffer | null {
+  return socket.readableLength > 0 ? socket.read() : null;
 }

@@ -16,9 +16,15 @@ export const LIMITS = {
   bodyBytes: 1024 * 1024 * 1024,
   informationalAnswers: 16,
   clientConnections: 50_000,
+  /** Of them, those that are not known well enough to serve yet. */
+  opening: 10_000,
+  /** Of TLS, until we know what the client asks for. */
+  helloBytes: 18 * 1024,
 
   /** To the end of the PROXY protocol's header. */
   proxyHeaderMs: 3_000,
+  /** From accepting a connection to the end of its TLS handshake. */
+  handshakeTimeoutMs: 10_000,
   headTimeoutMs: 10_000,
   keepAliveIdleMs: 75_000,
   bodyIdleMs: 30_000,
@@ -47,6 +53,9 @@ export const LIMITS = {
   heldRequests: 512,
   holdMs: 10_000,
   heldRetryMs: 250,
+
+  /** How long a TLS session may be resumed. */
+  sessionMs: 3_600_000,
 } as const;
 
 /** How long a backend may take; each service may differ. In ms. */

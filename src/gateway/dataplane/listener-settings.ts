@@ -1,9 +1,13 @@
+import type { TlsSettings } from '../tls/tls-settings.ts';
+
 /** How the connections of one listener are treated. Plain data: it is sent to every worker. */
 export interface ListenerSettings {
   /** All its requests go to the service that has this port. */
   readonly internalPort?: number;
   /** Ranges of the proxies whose connections begin with a header of the PROXY protocol, which says who the client is. */
   readonly proxyFrom?: readonly string[];
+  /** Absent: connections are not secure. */
+  readonly tls?: TlsSettings;
 }
 
 /** An ordinary listener for clients: what they say of themselves is not believed, and requests are routed by host and path. */

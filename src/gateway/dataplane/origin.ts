@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net';
+import type { Choice, Choices } from '../tls/choices.ts';
+import type { ClientIdentity } from '../tls/client-identity.ts';
 import { peerIp } from './ip-address.ts';
 import type { ListenerSettings } from './listener-settings.ts';
 import type { ProxyOutcome } from './proxy-step.ts';
@@ -12,11 +14,21 @@ export interface Origin {
   readonly scheme: 'http' | 'https';
   /** All requests go to the service with this internal port. */
   readonly internalPort: number | undefined;
+  readonly tls: TlsFacts | undefined;
+}
+
+/** How a secure connection came to be. */
+export interface TlsFacts {
+  /** By the name the client asked for. */
+  readonly choice: Choice;
+  readonly choices: Choices;
+  /** Of a client whose certificate was verified. */
+  readonly client: ClientIdentity | undefined;
 }
 
 /** The origin of a socket as the kernel knows it. */
 export function originOf(socket: Socket, settings: ListenerSettings): Origin {
-  return { peer: peerIp(socket.remoteAddress ?? ''), port: socket.localPort ?? 0, scheme: 'http', internalPort: settings.internalPort };
+  return { peer: peerIp(socket.remoteAddress ?? ''), port: socket.localPort ?? 0, scheme: 'http', internalPort: settings.internalPort, tls: undefined };
 }
 
 /** The origin by what a trusted proxy says of the connection. */

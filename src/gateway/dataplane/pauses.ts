@@ -1,14 +1,14 @@
-import type { Wire } from './wire.ts';
+import type { ClientWire } from './wire.ts';
 
 /** Why a client is not read: it sent more than its turn, or its backend does not take what it sends. */
 export const HELD = { ahead: 1, upstream: 2 } as const;
 
 /** Reads a wire only while nothing holds it. */
 export class Pauses {
-  readonly #wire: Wire;
+  readonly #wire: ClientWire;
   #reasons = 0;
 
-  constructor(wire: Wire) {
+  constructor(wire: ClientWire) {
     this.#wire = wire;
   }
 

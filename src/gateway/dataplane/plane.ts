@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { AccessLog } from '../access-log.ts';
+import { TlsState } from '../tls/tls-state.ts';
 import { HEX } from './byte-classes.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { after, monotonicNow } from './clock.ts';
@@ -24,6 +25,7 @@ export class Plane {
   readonly clients = new IntrusiveList<ClientConnection>();
   /** Accepted, but who is there or what it speaks is not known yet. */
   readonly opening = new Set<Socket>();
+  readonly tls = new TlsState();
   readonly slabs = new Slabs();
   /** All connections are read into it: one read is used up or copied before the next. */
   readonly readBuffer = Buffer.allocUnsafeSlow(LIMITS.readBytes);

@@ -1,4 +1,9 @@
 import { Socket, type SocketConstructorOpts } from 'node:net';
+import { handleOf, internals, type StreamHandle, type WriteRequest } from './stream-internals.ts';
+import type { TlsWire } from './tls-wire.ts';
+
+/** A connection to a client, secure or not. */
+export type ClientWire = Wire | TlsWire;
 
 /** What a wire tells the one who uses it. */
 export interface WireUser {
@@ -13,28 +18,8 @@ export interface WireUser {
   onClosed(error: NodeJS.ErrnoException | undefined): void;
 }
 
-/** The parts of Node's stream handle that are used when they are there. Undocumented, so every use has a fallback. */
-interface StreamHandle {
-  writeBuffer?(request: WriteRequest, bytes: Buffer): number;
-  onread?: (this: StreamHandle, bytes: ArrayBuffer | undefined) => Buffer | undefined;
-}
-
-interface WriteRequest {
-  wire: Wire | undefined;
-  bytes: Buffer | undefined;
-  oncomplete: (status: number) => void;
-}
-
-interface StreamInternals {
-  readonly WriteWrap: new () => WriteRequest;
-  readonly streamBaseState: Int32Array;
-  readonly kLastWriteWasAsync: number;
-  readonly kReadBytesOrError: number;
-}
-
 const NOTHING = Buffer.alloc(0);
-const internals = directWriteInternals();
-let spare: WriteRequest | undefined;
+let spare: WriteRequest<Wire> | undefined;
 
 /**
  * One TCP connection read into a buffer that is used again and written with as little ceremony as Node allows.
@@ -88,7 +73,7 @@ export class Wire {
 
   /** From here on reads and writes skip the stream machinery if this Node allows it. */
   #goDirect(): void {
-    const handle = (this.#socket as unknown as { _handle: StreamHandle | null })._handle;
+    const handle = handleOf(this.#socket);
     if (internals === undefined || handle === null || typeof handle.writeBuffer !== 'function' || typeof handle.onread !== 'function') return;
     const { streamBaseState, kReadBytesOrError } = internals;
     const ofNode = handle.onread;
@@ -157,7 +142,7 @@ export class Wire {
       spare = request;
       return this.#pendingWrites > 0;
     }
-    request.wire = this;
+    request.owner = this;
     request.bytes = bytes;
     request.oncomplete = directWriteDone;
     this.#pendingWrites++;
@@ -226,24 +211,9 @@ export class Wire {
   }
 }
 
-function directWriteDone(this: WriteRequest, status: number): void {
-  const { wire } = this;
-  this.wire = undefined;
+function directWriteDone(this: WriteRequest<Wire>, status: number): void {
+  const wire = this.owner;
+  this.owner = undefined;
   this.bytes = undefined;
   if (wire !== undefined) Wire.directWriteDone(wire, status);
-}
-
-/** Node's own write request, if this version has the interface known here; else `undefined`, and the public stream is used. */
-function directWriteInternals(): StreamInternals | undefined {
-  if (process.env['HAVEN_GATEWAY_WRITES'] === 'stream') return undefined;
-  try {
-    const binding = (process as unknown as { binding(name: string): Partial<StreamInternals> }).binding('stream_wrap');
-    const { WriteWrap, streamBaseState, kLastWriteWasAsync, kReadBytesOrError } = binding;
-    if (typeof WriteWrap !== 'function' || streamBaseState === undefined || kLastWriteWasAsync === undefined || kReadBytesOrError === undefined)
-      return undefined;
-    // Later versions of Node return the request instead of taking it; there the stream is used.
-    return 'kLastWriteErr' in binding ? undefined : { WriteWrap, streamBaseState, kLastWriteWasAsync, kReadBytesOrError };
-  } catch {
-    return undefined;
-  }
 }

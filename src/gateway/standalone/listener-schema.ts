@@ -4,6 +4,7 @@ import { parseAddress } from './config-values.ts';
 
 const MAX_LISTENERS = 64;
 const MAX_RANGES = 256;
+const MAX_CERTIFICATES = 1_000;
 
 const AN_ADDRESS = 'must be an address with a port, such as "127.0.0.1:3000" or "[::1]:3000"';
 /** An address with a port; names are not looked up. */
@@ -21,14 +22,28 @@ const ranges = z
   .min(1, 'must have at least one range')
   .max(MAX_RANGES, `must have at most ${MAX_RANGES} ranges`);
 
+const file = z.string('must be the path of a PEM file').min(1, 'must be the path of a PEM file');
+const MIN_VERSION = 'must be 1.2 or 1.3';
+const tls = z.strictObject(
+  {
+    certificates: z
+      .array(z.strictObject({ cert: file, key: file }, 'must be { cert, key }, paths of PEM files'))
+      .min(1, 'must have at least one certificate')
+      .max(MAX_CERTIFICATES, `must have at most ${MAX_CERTIFICATES} certificates`),
+    unknownNames: z.enum(['serve', 'reject']).optional(),
+    minVersion: z.union([z.literal(1.2), z.literal(1.3), z.literal('1.2'), z.literal('1.3')], MIN_VERSION).optional(),
+  },
+  'must be { certificates, unknownNames, minVersion }',
+);
+
 const listener = z.strictObject({
   address,
   proxyProtocol: ranges.optional(),
-  tls: z.never('is not available yet in this version: listeners are plain HTTP').optional(),
+  tls: tls.optional(),
   tcp: z.never('is not available yet in this version: listeners are plain HTTP').optional(),
 });
 
-const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address, proxyProtocol }, or a list of them';
+const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address, tls, proxyProtocol }, or a list of them';
 /** Where clients reach the gateway. */
 export const listeners = z.union(
   [

@@ -128,7 +128,7 @@ test('every mistake is told at once, with what was probably meant', () => {
   );
 });
 
-test('what can only be a mistake is refused: hidden routes, the same backend or port twice, TLS and TCP listeners', () => {
+test('what can only be a mistake is refused: hidden routes, the same backend or port twice, certificates without a key, TCP listeners', () => {
   deepEqual(issuesOf({ ...small, routes: [{ service: 'web' }, { host: '*', path: '/', service: 'web' }] }), [
     'routes.1 has the same host and path as routes.0, which would get all its requests',
   ]);
@@ -136,8 +136,10 @@ test('what can only be a mistake is refused: hidden routes, the same backend or 
     'services.web.backends.1 is 127.0.0.1:3000 once more; give it a weight instead',
   ]);
   deepEqual(issuesOf({ ...small, listen: ['127.0.0.1:80', '127.0.0.1:81'], admin: '127.0.0.1:81' }), ['admin is 127.0.0.1:81 once more']);
-  deepEqual(issuesOf({ ...small, listen: { address: '127.0.0.1:443', tls: {} } }), [
-    'listen.tls is not available yet in this version: listeners are plain HTTP',
+  deepEqual(issuesOf({ ...small, listen: { address: '127.0.0.1:443', tls: {} } }), ['listen.tls.certificates is missing']);
+  deepEqual(issuesOf({ ...small, listen: [{ address: '127.0.0.1:443', tls: { certificates: [{ cert: 'a.pem' }], minVersion: 1.1 } }] }), [
+    'listen.0.tls.certificates.0.key is missing: it must be the path of a PEM file',
+    'listen.0.tls.minVersion must be 1.2 or 1.3',
   ]);
   deepEqual(issuesOf({ ...small, listen: [{ address: '127.0.0.1:5432', tcp: 5432 }] }), [
     'listen.0.tcp is not available yet in this version: listeners are plain HTTP',

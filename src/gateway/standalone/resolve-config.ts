@@ -8,15 +8,14 @@ import type { Check, RouteMatch } from '#model/spec';
 import { issuesOf, type SpecIssue } from '#model/spec-issues';
 import { DEFAULT_BALANCE, makeBalancer } from '#policy/balance/balancers';
 import type { Address } from '#world/world';
-import type { PublicListener } from '../public-listeners.ts';
 import { type GatewayInput, gatewaySchema, type ServiceInput } from './config-schema.ts';
 import { addressOf, formatAddress, parseRate } from './config-values.ts';
-import { listenerIssues, listenersOf } from './resolve-listeners.ts';
+import { listenerIssues, listenersOf, type PlannedListener } from './resolve-listeners.ts';
 
 /** All a gateway of its own needs to run, with every default filled in. */
 export interface StandaloneConfig {
   readonly name: Name;
-  readonly listeners: readonly PublicListener[];
+  readonly listeners: readonly PlannedListener[];
   readonly admin: Address;
   /** Absent: by the cores of the machine. */
   readonly workers?: number;
@@ -39,9 +38,9 @@ const DEFAULT_PRE_DRAIN_MS = 5_000;
 
 /**
  * Checks a gateway's file as a whole and fills in the defaults; every mistake is found, not the first. `secret` is what sticky cookies are made with where the
- * file names none.
+ * file names none. Paths in the file begin at `folder`, else at the working folder.
  */
-export function resolveGatewayConfig(value: unknown, options: { readonly secret: string }): ResolvedConfig {
+export function resolveGatewayConfig(value: unknown, options: { readonly secret: string; readonly folder?: string }): ResolvedConfig {
   const parsed = gatewaySchema.safeParse(value);
   if (!parsed.success) return { ok: false, issues: [...issuesOf(gatewaySchema, { value, error: parsed.error, at: [] }), ...routeIssues(value)] };
   const input = parsed.data;
@@ -53,7 +52,7 @@ export function resolveGatewayConfig(value: unknown, options: { readonly secret:
   const secret = input.stickySecret ?? options.secret;
   const config: StandaloneConfig = {
     name,
-    listeners: listenersOf(input),
+    listeners: listenersOf(input, options.folder ?? ''),
     admin: input.admin === undefined ? DEFAULT_ADMIN : addressOf(input.admin),
     ...(input.workers === undefined ? {} : { workers: input.workers }),
     ...(input.accessLog === undefined ? {} : { accessLog: input.accessLog }),

@@ -1,17 +1,56 @@
+import { resolve } from 'node:path';
 import type { SpecIssue } from '#model/spec-issues';
-import type { PublicListener } from '../public-listeners.ts';
+import type { Address } from '#world/world';
+import type { ListenerSettings } from '../dataplane/listener-settings.ts';
+import type { TlsSettings } from '../tls/tls-settings.ts';
 import type { GatewayInput } from './config-schema.ts';
 import { addressOf, formatAddress } from './config-values.ts';
 
-type ListenerInput = Exclude<GatewayInput['listen'], readonly unknown[]>;
-
-/** Where the gateway listens, by a file that was checked. */
-export function listenersOf({ listen }: GatewayInput): readonly PublicListener[] {
-  return (Array.isArray(listen) ? listen : [listen]).map((given) => (typeof given === 'string' ? { address: addressOf(given) } : listenerOf(given)));
+/** A listener of the file. What it needs of other files has not been read yet. */
+export interface PlannedListener {
+  readonly address: Address;
+  readonly settings?: ListenerSettings;
+  readonly tls?: PlannedTls;
 }
 
-function listenerOf({ address, proxyProtocol }: Exclude<ListenerInput, string>): PublicListener {
-  return { address: addressOf(address), ...(proxyProtocol === undefined ? {} : { settings: { proxyFrom: proxyProtocol } }) };
+export interface PlannedTls extends Pick<TlsSettings, 'unknownNames' | 'minVersion'> {
+  /** The keys above it in the file. */
+  readonly at: readonly string[];
+  /** Absolute paths. */
+  readonly certificates: readonly { readonly cert: string; readonly key: string }[];
+}
+
+type ListenerInput = Exclude<GatewayInput['listen'], readonly unknown[]>;
+type TlsInput = NonNullable<Exclude<ListenerInput, string>['tls']>;
+
+interface Where {
+  readonly folder: string;
+  readonly at: readonly string[];
+}
+
+/** Where the gateway listens, by a file that was checked. Paths in it begin at `folder`. */
+export function listenersOf({ listen }: GatewayInput, folder: string): readonly PlannedListener[] {
+  return (Array.isArray(listen) ? listen : [listen]).map((given, index) => {
+    if (typeof given === 'string') return { address: addressOf(given) };
+    return listenerOf(given, { folder, at: Array.isArray(listen) ? ['listen', String(index)] : ['listen'] });
+  });
+}
+
+function listenerOf({ address, proxyProtocol, tls }: Exclude<ListenerInput, string>, where: Where): PlannedListener {
+  return {
+    address: addressOf(address),
+    ...(proxyProtocol === undefined ? {} : { settings: { proxyFrom: proxyProtocol } }),
+    ...(tls === undefined ? {} : { tls: tlsOf(tls, where) }),
+  };
+}
+
+function tlsOf({ certificates, unknownNames = 'serve', minVersion = 1.2 }: TlsInput, { folder, at }: Where): PlannedTls {
+  return {
+    at: [...at, 'tls'],
+    certificates: certificates.map(({ cert, key }) => ({ cert: resolve(folder, cert), key: resolve(folder, key) })),
+    unknownNames,
+    minVersion: Number(minVersion) === 1.3 ? 'TLSv1.3' : 'TLSv1.2',
+  };
 }
 
 /** Addresses that are given twice. */

@@ -6,6 +6,7 @@ import type { Inheritance } from '../inheritance.ts';
 import type { PublicListener } from '../public-listeners.ts';
 import type { SuccessorCommand } from '../successor.ts';
 import type { StandaloneConfig } from './resolve-config.ts';
+import { secureListeners } from './secure-listeners.ts';
 import { StandaloneView } from './standalone-view.ts';
 
 export interface StandaloneOptions {
@@ -43,6 +44,7 @@ export interface Upgraded {
  */
 export async function runStandalone({ world, load, onReady, successor, inheritance, signal }: StandaloneOptions): Promise<void> {
   const started = await load();
+  const listeners = await secureListeners(started.listeners);
   if (started.accessLog !== undefined) await mkdir(started.accessLog, { recursive: true });
   const view = new StandaloneView();
   view.replace(started.routes);
@@ -52,8 +54,9 @@ export async function runStandalone({ world, load, onReady, successor, inheritan
 
   const reloadNow = async (): Promise<Reloaded> => {
     const config = await load();
+    const secured = await secureListeners(config.listeners);
     // A listener that cannot be had refuses the whole reload; after it nothing can fail.
-    bound = controls?.listen(config.listeners) ?? bound;
+    bound = controls?.listen(secured) ?? bound;
     const revision = view.replace(config.routes);
     await view.applied(revision, signal);
     const backends = config.routes.reduce((sum, route) => sum + route.backends.length, 0);
@@ -73,7 +76,7 @@ export async function runStandalone({ world, load, onReady, successor, inheritan
     return { ...(await controls.handOver(successor)), before: process.pid };
   };
 
-  const [{ address }] = started.listeners as [PublicListener, ...PublicListener[]];
+  const [{ address }] = listeners as [PublicListener, ...PublicListener[]];
   await runGateway({
     world,
     view,
@@ -90,7 +93,7 @@ export async function runStandalone({ world, load, onReady, successor, inheritan
       ...(inheritance === undefined ? {} : { inheritance }),
       onStart: (given) => {
         controls = given;
-        bound = given.listen(started.listeners);
+        bound = given.listen(listeners);
       },
       onReady: ({ adminAddress }) => onReady({ listeners: bound, admin: adminAddress }, reload),
     },

@@ -1,0 +1,217 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { handleOf, internals, type StreamHandle, type WriteRequest } from './stream-internals.ts';
+import type { WireUser } from './wire.ts';
+
+/** Beyond it a wire says that it is pending. */
+const mostQueuedBytes = 64 * 1024;
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * One TLS connection, used as a `Wire` is. What is written has been encrypted, or copied, when `write` returns; it says whether to wait for `onWritable` before more.
+ *
+ * T1: Node's TLS ends the process when a second write begins before the first is over, so one is under way and the others wait in one queue. T2: nothing is handed
+ * to the user while reading is paused: what had been decrypted by then waits.
+ */
+export class TlsWire {
+  readonly #socket: TLSSocket;
+  /** The TCP connection below it. */
+  readonly #raw: Socket;
+  readonly #user: WireUser;
+  /** Set while the stream machinery is skipped. */
+  #handle: Required<Pick<StreamHandle, 'writeBuffer' | 'readStart' | 'readStop'>> | undefined;
+  #buffer: Buffer;
+  #nextBuffer: Buffer | undefined;
+  #isWriting = false;
+  #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  /** `write` said that it is pending, and `onWritable` has not come yet. */
+  isPending = false;
+  #isPaused = false;
+  #parked: Buffer[] = [];
+  #isEnding = false;
+  #hasEnded = false;
+  #isClosed = false;
+  #error: NodeJS.ErrnoException | undefined;
+
+  /** Takes over a connection whose handshake is done, and `raw`, which it runs over. Reading goes into `buffer`. */
+  constructor(socket: TLSSocket, raw: Socket, user: WireUser, buffer: Buffer) {
+    this.#socket = socket;
+    this.#raw = raw;
+    this.#user = user;
+    this.#buffer = buffer;
+    raw.setNoDelay(true);
+    socket.on('end', () => this.#ended());
+    socket.on('error', (error) => {
+      this.#error = error;
+    });
+    socket.on('close', () => {
+      this.#isClosed = true;
+      this.#handle = undefined;
+      user.onClosed(this.#error);
+    });
+    this.#goDirect();
+    if (this.#handle === undefined) socket.on('data', (bytes: Buffer) => this.#take(bytes, bytes.length));
+    else socket.resume();
+  }
+
+  /** Writes the bytes; true: it is pending. */
+  write(bytes: Buffer): boolean {
+    const handle = this.#handle;
+    if (handle === undefined || internals === undefined) return this.#writeThroughStream(bytes);
+    if (this.#isWriting) {
+      // T1.
+      this.#queue.push(Buffer.from(bytes));
+      this.#queuedBytes += bytes.length;
+      if (this.#queuedBytes > mostQueuedBytes) this.isPending = true;
+      return this.isPending;
+    }
+    const request = new internals.WriteWrap() as WriteRequest<TlsWire>;
+    request.owner = this;
+    request.oncomplete = writeDone;
+    this.#isWriting = true;
+    if (handle.writeBuffer(request, bytes) !== 0) {
+      this.#isWriting = false;
+      this.destroy();
+      return false;
+    }
+    // That the kernel took it is told later even if it did so at once.
+    if ((handleOf(this.#raw)?.writeQueueSize ?? 0) > 0) this.isPending = true;
+    return this.isPending;
+  }
+
+  writeText(text: string): boolean {
+    return this.write(Buffer.from(text, 'latin1'));
+  }
+
+  /** From the next read on another buffer is used. */
+  changeBuffer(buffer: Buffer): void {
+    this.#nextBuffer = buffer;
+  }
+
+  pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    if (this.#handle === undefined) this.#socket.pause();
+    else this.#handle.readStop();
+  }
+
+  resume(): void {
+    if (!this.#isPaused || this.#socket.destroyed) return;
+    this.#isPaused = false;
+    // Not at once: who resumes may have bytes that came before these.
+    if (this.#parked.length > 0 || this.#hasEnded) process.nextTick(deliverParked, this);
+    else this.#read();
+  }
+
+  /** Sends what is queued, then says that nothing more comes. Reading goes on. */
+  end(): void {
+    this.#isEnding = true;
+    if (this.#isWriting) return;
+    this.#handle = undefined;
+    this.#socket.end();
+  }
+
+  /** Without the alert that says a message was whole: the other side must not take it for that. */
+  destroy(): void {
+    this.#isClosed = true;
+    this.#handle = undefined;
+    this.#socket.destroy();
+  }
+
+  /** Cuts the connection so that the other side sees an error and not an end. */
+  reset(): void {
+    this.#isClosed = true;
+    this.#handle = undefined;
+    this.#raw.resetAndDestroy();
+  }
+
+  #goDirect(): void {
+    const handle = handleOf(this.#socket);
+    if (internals === undefined || typeof handle?.writeBuffer !== 'function' || typeof handle.useUserBuffer !== 'function') return;
+    if (typeof handle.onread !== 'function' || typeof handle.readStart !== 'function' || typeof handle.readStop !== 'function') return;
+    const { streamBaseState, kReadBytesOrError } = internals;
+    const ofNode = handle.onread;
+    handle.useUserBuffer(this.#buffer);
+    handle.onread = (bytes) => {
+      const count = streamBaseState[kReadBytesOrError] as number;
+      // The end and errors are the socket's to tell.
+      if (count <= 0 || this.#isClosed) return ofNode.call(handle, bytes);
+      this.#take(this.#buffer, count);
+      const next = this.#nextBuffer;
+      if (next === undefined) return undefined;
+      this.#nextBuffer = undefined;
+      this.#buffer = next;
+      return next;
+    };
+    this.#handle = handle as Required<StreamHandle>;
+  }
+
+  #take(bytes: Buffer, count: number): void {
+    // T2. What was decrypted comes even after reading was stopped.
+    if (this.#isPaused || this.#parked.length > 0) this.#parked.push(Buffer.from(bytes.subarray(0, count)));
+    else this.#user.onBytes(bytes, count);
+  }
+
+  #ended(): void {
+    this.#hasEnded = true;
+    if (!this.#isPaused && this.#parked.length === 0) this.#user.onEnded();
+  }
+
+  #read(): void {
+    if (this.#handle === undefined) this.#socket.resume();
+    else this.#handle.readStart();
+  }
+
+  #writeThroughStream(bytes: Buffer): boolean {
+    if (!this.#socket.writable) return false;
+    // The stream keeps them until they are encrypted.
+    this.#socket.write(Buffer.from(bytes));
+    if (this.isPending || this.#socket.writableLength <= mostQueuedBytes) return this.isPending;
+    this.isPending = true;
+    // 'drain' does not fire below the high-water mark: the callback of an empty write comes after all bytes before it.
+    this.#socket.write(NOTHING, () => this.#drained());
+    return true;
+  }
+
+  #drained(): void {
+    if (!this.isPending || this.#isClosed) return;
+    this.isPending = false;
+    this.#user.onWritable();
+  }
+
+  static deliverParked(wire: TlsWire): void {
+    while (wire.#parked.length > 0 && !wire.#isPaused && !wire.#isClosed) {
+      const bytes = wire.#parked.shift() as Buffer;
+      wire.#user.onBytes(bytes, bytes.length);
+    }
+    if (wire.#isPaused || wire.#isClosed) return;
+    if (wire.#hasEnded) wire.#user.onEnded();
+    else wire.#read();
+  }
+
+  static writeDone(wire: TlsWire, status: number): void {
+    wire.#isWriting = false;
+    if (status < 0) wire.destroy();
+    if (wire.#isClosed) return;
+    if (wire.#queue.length > 0) {
+      const bytes = wire.#queue.length === 1 ? (wire.#queue[0] as Buffer) : Buffer.concat(wire.#queue);
+      wire.#queue = [];
+      wire.#queuedBytes = 0;
+      wire.write(bytes);
+      return;
+    }
+    wire.#drained();
+    if (wire.#isEnding && !wire.#isWriting) wire.end();
+  }
+}
+
+function deliverParked(wire: TlsWire): void {
+  TlsWire.deliverParked(wire);
+}
+
+function writeDone(this: WriteRequest<TlsWire>, status: number): void {
+  const wire = this.owner;
+  this.owner = undefined;
+  if (wire !== undefined) TlsWire.writeDone(wire, status);
+}
