@@ -46,6 +46,12 @@ export const CASES: readonly Case[] = [
   http('fields-20', 'GET with 20 more fields', '/small', { script: manyFields }),
   http('get-1m', 'GET 1 MiB', '/1m', { connections: 16 }),
   http('three', 'small GET, 3 backends', '/three/small'),
+  http('pipeline-64', 'small GET, 64 connections; ours pipelined to the backend', '/small', { group: 'pipeline', paths: { haven: '/piped/small' } }),
+  http('pipeline-256', 'small GET, 256 connections; ours pipelined to the backend', '/small', {
+    group: 'pipeline',
+    connections: 256,
+    paths: { haven: '/piped/small' },
+  }),
   {
     name: 'websocket',
     group: 'http',
@@ -95,9 +101,21 @@ function http(
   name: string,
   title: string,
   path: string,
-  options: { readonly group?: string; readonly peers?: readonly string[]; readonly connections?: number; readonly script?: string } = {},
+  options: {
+    readonly group?: string;
+    readonly peers?: readonly string[];
+    readonly connections?: number;
+    readonly script?: string;
+    readonly paths?: Readonly<Record<string, string>>;
+  } = {},
 ): Case {
-  const { group = 'http', peers = NATIVE, connections = 64, script = '' } = options;
+  const { group = 'http', peers = NATIVE, connections = 64, script = '', paths = {} } = options;
   const bodyBytes = BODY_BYTES[path] ?? smallBytes;
-  return { name, group, title, peers, measure: async (peer, seconds) => await closedLoop(peer, { path, bodyBytes, connections, seconds, script }) };
+  return {
+    name,
+    group,
+    title,
+    peers,
+    measure: async (peer, seconds) => await closedLoop(peer, { path: paths[peer.name] ?? path, bodyBytes, connections, seconds, script }),
+  };
 }

@@ -38,12 +38,14 @@ function configOf(port: number, { ports, echoPort }: Backends, { workers = 1, mo
     routes: [
       { service: 'web' },
       { path: '/three', service: 'three' },
+      { path: '/piped', service: 'piped' },
       { path: '/echo', service: 'echo' },
       ...more.map((service, i) => ({ host: `h${i}.example.com`, path: `/p${i}`, service })),
     ],
     services: {
       web: { backends: [origin] },
       three: { backends: ports.map((each) => `127.0.0.1:${each}`) },
+      piped: { backends: [origin], pipeline: true },
       echo: { backends: [`127.0.0.1:${echoPort}`] },
       ...Object.fromEntries(more.map((service) => [service, { backends: [origin] }])),
     },

@@ -24,6 +24,7 @@ const table: Route[] = [
     service,
     matches: [{ host: '*', path: '/' }],
     balance: process.env['BALANCE'] ?? 'round-robin',
+    ...(process.env['PIPELINE'] ? { settings: { pipeline: true } } : {}),
     ...(process.env['RATE'] ? { rateLimit: { ratePerSecond: 1e6, burst: 1e6, per: 'client' } as const } : {}),
     backends: ports.map((_, i) => backend(i + 1)),
   },

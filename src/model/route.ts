@@ -46,6 +46,8 @@ export interface RouteSettings {
   readonly maxBodyBytes?: number;
   /** Requests of one backend at once; more wait. Every worker counts for itself. */
   readonly maxInFlight?: number;
+  /** Its backends take several GET or HEAD requests at once on one connection (HTTP/1.1 pipelining). */
+  readonly pipeline?: boolean;
   /** Requests that wait for a backend; more are answered 503. */
   readonly maxWaiting?: number;
 }

@@ -11,7 +11,10 @@ import type { BackendFacts } from '#policy/balance/tiers';
 import { Histogram } from './histogram.ts';
 import { IntrusiveList } from './intrusive-list.ts';
 import { LIMITS } from './limits.ts';
+import { Pipeline } from './pipeline.ts';
+import type { Plane } from './plane.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
+import type { UpstreamTry } from './upstream-try.ts';
 
 /** One process behind the gateway: another attempt of the same instance is another process, so another Backend. */
 export function backendKey(backend: Pick<BackendConfig, 'id' | 'attempt'>): string {
@@ -54,9 +57,11 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
   wasReported = false;
 
   /** Tries and tunnels in flight, oldest first. */
-  readonly busy = new IntrusiveList<UpstreamConnection>();
+  readonly busy = new IntrusiveList<UpstreamTry>();
   /** Kept connections, the longest unused first; the last is taken first. */
   readonly idle: UpstreamConnection[] = [];
+  /** Made when it is first needed. */
+  pipeline: Pipeline | undefined;
   readonly times = new AnswerTimes();
   readonly durations = new Histogram();
   lastAnswerAt = Number.NEGATIVE_INFINITY;
@@ -112,6 +117,11 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
     return undefined;
   }
 
+  pipelineOn(plane: Plane): Pipeline {
+    this.pipeline ??= new Pipeline(plane, this);
+    return this.pipeline;
+  }
+
   keepIdle(upstream: UpstreamConnection): boolean {
     if (this.draining || this.ejected || this.idle.length >= LIMITS.idlePerBackend) return false;
     this.idle.push(upstream);
@@ -125,6 +135,7 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
 
   closeIdle(): void {
     for (const upstream of this.idle.splice(0)) upstream.close();
+    this.pipeline?.close();
   }
 
   /** Closes what has been unused for too long. */

@@ -185,7 +185,9 @@ export class Dataplane implements Disposable {
   #sweepSuspicion(): void {
     const now = this.plane.tick();
     for (const service of this.services.values()) {
-      if (service.inFlight === 0 || service.backends.length < 2) continue;
+      if (service.inFlight === 0) continue;
+      if (service.pipelines) for (const backend of service.backends) backend.pipeline?.sweep(now);
+      if (service.backends.length < 2) continue;
       for (const backend of service.backends) {
         if (backend.suspicion !== 'none' || backend.busy.first === undefined || now < backend.trustedUntil) continue;
         if (looksSilent(service, backend, now)) this.#ask(service, backend);
@@ -259,6 +261,7 @@ function answerFacts(backend: Backend, now: number): Parameters<typeof isSuspect
 
 function sweepBackend(backend: Backend, now: number): void {
   if (backend.idle.length > 0) backend.sweepIdle(now);
+  backend.pipeline?.sweep(now);
   for (let upstream = backend.busy.first; upstream !== undefined; ) {
     const { next } = upstream;
     if (upstream.deadlineAt <= now) upstream.expired();

@@ -11,6 +11,7 @@ import { RequestBody } from './request-body.ts';
 import type { Service } from './service.ts';
 import { SLAB_BYTES } from './slabs.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
+import type { UpstreamTry } from './upstream-try.ts';
 
 /**
  * A request under way, from its head to its last answer byte: which service, which tries, whether it waits, how it ended. It knows nothing of the
@@ -32,8 +33,10 @@ export class Exchange {
   heldUntil = 0;
 
   readonly #plane: Plane;
-  #upstream: UpstreamConnection | undefined;
+  #upstream: UpstreamTry | undefined;
   #isIdempotent = false;
+  /** It may share a connection with other requests. */
+  #isPipelined = false;
   #requestLine = '';
   #tries = 0;
   #tried: Backend[] | undefined;
@@ -71,6 +74,7 @@ export class Exchange {
     const headLength = service === undefined ? 0 : writeRequestHead(slab.bytes, 0, bytes, head, about, plane.nextId());
     this.body.begin(slab, headLength, head, service?.maxBodyBytes ?? LIMITS.bodyBytes);
     if (service === undefined) return plane.table.isAmbiguous ? this.#refused('bad-path') : NO_ROUTE;
+    this.#isPipelined = service.pipelines && (head.isGet || head.isHead) && this.body.isComplete && !head.upgradesToWebSocket && !head.expectsContinue;
     service.inFlight++;
     const refused = service.admission?.judge(this.who, bytes, head, now);
     if (refused === undefined) service.budget.countRequest(now);
@@ -100,10 +104,15 @@ export class Exchange {
     }
     this.#tries++;
     this.#wasSent = false;
-    const upstream = backend.takeIdle(now) ?? new UpstreamConnection(this.#plane, backend, now);
+    const upstream = (this.#isPipelined ? backend.pipelineOn(this.#plane).carry(this, now) : undefined) ?? this.#carryAlone(backend, now);
     this.#upstream = upstream;
-    upstream.carry(this, now);
     if (upstream.isConnected) this.sendRequest();
+  }
+
+  #carryAlone(backend: Backend, now: number): UpstreamConnection {
+    const upstream = backend.takeIdle(now) ?? new UpstreamConnection(this.#plane, backend, now);
+    upstream.carry(this, now);
+    return upstream;
   }
 
   #hold(service: Service, now: number): void {
@@ -132,10 +141,10 @@ export class Exchange {
 
   /** The try's connection is ready. */
   sendRequest(): void {
-    const { wire } = this.#upstream as UpstreamConnection;
+    const upstream = this.#upstream as UpstreamTry;
     this.#wasSent = true;
     this.#sentTries++;
-    if (this.body.sendAll(wire)) this.stream.pauseBody();
+    if (upstream.send(this.body)) this.stream.pauseBody();
     if (this.service !== undefined && this.service.heldCount > 0) this.service.releaseHeld();
     if (!this.body.isComplete) this.stream.passWaitingBody();
   }
@@ -146,7 +155,7 @@ export class Exchange {
   }
 
   /** A try ended before its answer began. */
-  tryFailed(upstream: UpstreamConnection, failure: TryFailure): void {
+  tryFailed(upstream: UpstreamTry, failure: TryFailure): void {
     const service = this.service as Service;
     const plane = this.#plane;
     const now = plane.now();
@@ -160,17 +169,7 @@ export class Exchange {
     }
     // A kept connection that went stale says nothing about its backend, and one found silent is out already.
     if (failure !== 'stale' && failure !== 'silent' && service.backendFailed(upstream.backend, now, plane.luck())) plane.onReport();
-    const facts = {
-      failure,
-      answerStarted: this.status !== 0,
-      requestSent: this.#wasSent,
-      idempotent: this.#isIdempotent,
-      replayable: this.body.isReplayable,
-      tries: this.#tries,
-    };
-    const decision = service.decideRetry(facts, now);
-    if (decision.retry) {
-      service.countRetry(failure);
+    if (this.#mayRepeat(service, failure, now)) {
       this.dispatch(now);
       return;
     }
@@ -180,6 +179,31 @@ export class Exchange {
       return;
     }
     this.answerSelf(answerTo(failure, this.#wasSent, this.#isIdempotent));
+  }
+
+  /** Another request's answer holds it up: it goes elsewhere, alone this time, if that is safe. */
+  moveAway(): void {
+    const { service } = this;
+    const now = this.#plane.now();
+    if (service === undefined || !this.#mayRepeat(service, 'held', now)) return;
+    this.#abandonUpstream();
+    this.#isPipelined = false;
+    this.dispatch(now);
+  }
+
+  /** */
+  #mayRepeat(service: Service, failure: TryFailure, now: number): boolean {
+    const facts = {
+      failure,
+      answerStarted: this.status !== 0,
+      requestSent: this.#wasSent,
+      idempotent: this.#isIdempotent,
+      replayable: this.body.isReplayable,
+      tries: this.#tries,
+    };
+    if (!service.decideRetry(facts, now).retry) return false;
+    service.countRetry(failure);
+    return true;
   }
 
   /** The final answer, or a change of protocol, begins: there will be no other try. */
@@ -255,7 +279,7 @@ export class Exchange {
 
   /** The client sends nothing more through the tunnel. */
   endTunnelToBackend(): void {
-    this.#upstream?.wire.end();
+    this.#upstream?.wire?.end();
   }
 
   #refused(refusal: Refusal): OwnAnswer {

@@ -50,6 +50,16 @@ export const LIMITS = {
   upstreamAgeMs: 300_000,
   idlePerBackend: 256,
 
+  /** Per backend that takes several requests at once on one connection, and how many requests those are. */
+  pipelineConnections: 4,
+  pipelineDepth: 64,
+  /** Behind an answer that has not ended for this long nobody new is put. */
+  pipelineSlowMs: 20,
+  /** Behind an answer that has not ended for this long nobody stays who may go elsewhere. */
+  pipelineHoldMs: 100,
+  /** Of an answer that nobody waits for. */
+  pipelineDiscardBytes: 64 * 1024,
+
   heldRequests: 512,
   holdMs: 10_000,
   heldRetryMs: 250,
@@ -66,3 +76,9 @@ export interface ServiceTimes {
 }
 
 export const DEFAULT_TIMES: ServiceTimes = { connectMs: LIMITS.connectTimeoutMs, answerMs: LIMITS.answerHeadTimeoutMs, idleMs: LIMITS.answerIdleMs };
+
+/** How long a connection that a backend keeps may idle (R-11): what its `Keep-Alive: timeout` says less a margin; -1 = it says nothing. */
+export function keptForMs(hintSeconds: number): number {
+  if (hintSeconds < 0) return LIMITS.upstreamIdleMs;
+  return Math.min(LIMITS.upstreamIdleCapMs, Math.max(0, hintSeconds * 1_000 - LIMITS.upstreamIdleMarginMs));
+}

@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net';
 import type { AccessLog } from '../access-log.ts';
 import { TlsState } from '../tls/tls-state.ts';
+import type { Backend } from './backend.ts';
 import { HEX } from './byte-classes.ts';
 import type { ClientConnection } from './client-connection.ts';
-import { after, monotonicNow } from './clock.ts';
+import { after, monotonicNow, soon } from './clock.ts';
 import { Head } from './head.ts';
 import { hexDigit } from './head-writer.ts';
 import { IntrusiveList } from './intrusive-list.ts';
@@ -11,6 +12,7 @@ import { LIMITS } from './limits.ts';
 import { RoutingTable } from './routing-table.ts';
 import type { Service } from './service.ts';
 import { Slabs } from './slabs.ts';
+import type { UpstreamTry } from './upstream-try.ts';
 import { Views } from './views.ts';
 
 /** The longest head and one read with their framing. */
@@ -43,6 +45,10 @@ export class Plane {
   /** Changes of ejection, suspicion or a draining backend's last request: somebody should report. */
   onReport: () => void = () => undefined;
 
+  readonly #dirty: { flush(): void }[] = [];
+  readonly #flushDirty = (): void => {
+    for (const who of this.#dirty.splice(0)) who.flush();
+  };
   readonly #id: Buffer;
   #luck: number;
   #now = monotonicNow();
@@ -89,6 +95,34 @@ export class Plane {
       id[at] = hexDigit(digit);
       if (digit !== 0) return id;
     }
+  }
+
+  /** The head of an answer came: what that says of its backend. */
+  countAnswer({ backend, exchange, sentAt }: UpstreamTry, status: number): void {
+    const now = this.#now;
+    const changed = backend.answered(now, now - sentAt, status);
+    const service = exchange?.service;
+    if (service === undefined) return;
+    if (status >= 502 && status <= 504) {
+      if (service.backendFailed(backend, now, this.luck())) this.onReport();
+    } else if (changed) {
+      service.refresh();
+      this.onReport();
+    }
+  }
+
+  /** A try has left its backend's list. */
+  leftBackend(backend: Backend): void {
+    if (backend.busy.size > 0) return;
+    // A probe that its client gave up has told nothing: the next may be made.
+    backend.isProbed = false;
+    if (backend.draining) this.onReport();
+  }
+
+  /** Has `flush` called once all that the event loop has now was handled: what comes in one turn goes out together. */
+  atEndOfTurn(who: { flush(): void }): void {
+    this.#dirty.push(who);
+    if (this.#dirty.length === 1) soon(this.#flushDirty);
   }
 
   later(delayMs: number, callback: () => void): Disposable {

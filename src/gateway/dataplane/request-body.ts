@@ -92,9 +92,14 @@ export class RequestBody {
     return at;
   }
 
+  /** All that was taken so far, as it is sent; until the answer begins. */
+  get bytes(): Buffer {
+    return (this.#slab as Views).first(this.#length);
+  }
+
   /** Sends all that was taken so far; true while the kernel has not taken it. */
   sendAll(wire: Wire): boolean {
-    const pending = wire.write((this.#slab as Views).first(this.#length));
+    const pending = wire.write(this.bytes);
     if (pending) this.#isReferenced = true;
     return pending;
   }

@@ -29,6 +29,8 @@ export class Service {
   admission: Admission | undefined;
   times: ServiceTimes = DEFAULT_TIMES;
   maxBodyBytes: number = LIMITS.bodyBytes;
+  /** Its backends take several requests at once on one connection. */
+  pipelines = false;
   readonly budget = new RetryBudget();
   readonly durations = new Histogram();
   /** Requests by hundreds of their status. */
@@ -99,6 +101,7 @@ export class Service {
       answerMs: answerTimeoutMs ?? DEFAULT_TIMES.answerMs,
       idleMs: idleTimeoutMs ?? DEFAULT_TIMES.idleMs,
     };
+    this.pipelines = settings.pipeline ?? false;
     this.maxBodyBytes = settings.maxBodyBytes ?? LIMITS.bodyBytes;
     this.#maxTries = settings.maxTries;
     this.#maxInFlight = settings.maxInFlight;

@@ -4,10 +4,11 @@ import type { Backend } from './backend.ts';
 import type { Exchange } from './exchange.ts';
 import { BODY, type Head, SCAN } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
-import type { Linked } from './intrusive-list.ts';
-import { DEFAULT_TIMES, LIMITS, type ServiceTimes } from './limits.ts';
+import { DEFAULT_TIMES, keptForMs, LIMITS, type ServiceTimes } from './limits.ts';
 import type { Plane } from './plane.ts';
+import type { RequestBody } from './request-body.ts';
 import { scanAnswer } from './scan-answer.ts';
+import type { UpstreamTry } from './upstream-try.ts';
 import { Wire, type WireUser } from './wire.ts';
 
 const STATE = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, closed: 5 } as const;
@@ -19,13 +20,12 @@ const STATE = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, closed: 5 }
  * U3: it is kept only if request and answer are complete and nothing came after them. U4: it reads into the buffer that all share, whose bytes are used up or copied
  * before anybody reads again, but for a body that goes on: that has a buffer of its own.
  */
-export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> {
-  next: UpstreamConnection | undefined;
-  previous: UpstreamConnection | undefined;
+export class UpstreamConnection implements WireUser, UpstreamTry {
+  next: UpstreamTry | undefined;
+  previous: UpstreamTry | undefined;
   readonly backend: Backend;
   readonly wire: Wire;
   exchange: Exchange | undefined;
-  /** When the present try was handed over. */
   sentAt = 0;
   deadlineAt = 0;
   idleUntil = 0;
@@ -73,6 +73,10 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
       this.#state = STATE.head;
       this.deadlineAt = now + this.#times.answerMs;
     } else this.deadlineAt = now + this.#times.connectMs;
+  }
+
+  send(body: RequestBody): boolean {
+    return body.sendAll(this.wire);
   }
 
   onConnected(): void {
@@ -132,14 +136,13 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     this.#lost(error);
   }
 
-  /** More of the request was handed over: the wait for the answer begins anew. */
+  /** The wait for the answer begins anew. */
   bodyPassed(now: number): void {
     if (this.#state !== STATE.head) return;
     this.sentAt = now;
     this.deadlineAt = now + this.#times.answerMs;
   }
 
-  /** The client takes bytes again. */
   resumeReading(): void {
     if (!this.#isPaused) return;
     if (this.#state === STATE.body && !this.#isEventStream) this.deadlineAt = this.#plane.now() + this.#times.idleMs;
@@ -152,7 +155,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     if (this.exchange !== undefined) {
       this.exchange = undefined;
       this.backend.busy.remove(this);
-      this.#leftBackend();
+      this.#plane.leftBackend(this.backend);
     }
     this.close();
   }
@@ -231,34 +234,20 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     this.#waiting = undefined;
     this.#state = STATE.tunnel;
     this.deadlineAt = Number.POSITIVE_INFINITY;
-    this.#countAnswer(101);
+    this.#plane.countAnswer(this, 101);
     exchange.answerBegan(101);
     exchange.stream.beginTunnel(source, head, end);
     if (exchange.stream.flush()) this.#pause();
   }
 
-  #countAnswer(status: number): void {
-    const { exchange } = this;
-    const now = this.#plane.now();
-    const changed = this.backend.answered(now, now - this.sentAt, status);
-    const service = exchange?.service;
-    if (service === undefined) return;
-    if (status >= 502 && status <= 504) {
-      if (service.backendFailed(this.backend, now, this.#plane.luck())) this.#plane.onReport();
-    } else if (changed) {
-      service.refresh();
-      this.#plane.onReport();
-    }
-  }
-
   #beginAnswer(exchange: Exchange, source: Buffer, end: number, head: Head): void {
     this.#state = STATE.body;
-    this.#countAnswer(head.status);
+    this.#plane.countAnswer(this, head.status);
     exchange.answerBegan(head.status);
     this.#body.begin(head);
     this.#isEventStream = head.isEventStream;
     this.#keeps = !head.closes && (!head.isVersion10 || head.keepsAlive) && head.body !== BODY.untilClose && !exchange.isUpgrade;
-    this.#keepAliveMs = keptFor(head.keepAliveSeconds);
+    this.#keepAliveMs = keptForMs(head.keepAliveSeconds);
     this.deadlineAt = this.#isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#times.idleMs;
     const { stickyLine, stickyToken } = this.backend;
     exchange.stream.beginAnswer(source, head, stickyLine !== '' && exchange.who.stickyToken !== stickyToken ? stickyLine : '');
@@ -309,7 +298,7 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     const exchange = this.exchange as Exchange;
     this.exchange = undefined;
     this.backend.busy.remove(this);
-    this.#leftBackend();
+    this.#plane.leftBackend(this.backend);
     // U3.
     if (this.#keeps && !hasMore && exchange.body.isComplete && !this.wire.isPending) this.#keep();
     else this.close();
@@ -328,13 +317,6 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     if (!this.#isPaused) return;
     this.#isPaused = false;
     this.wire.resume();
-  }
-
-  #leftBackend(): void {
-    if (this.backend.busy.size > 0) return;
-    // A probe that its client gave up has told nothing: the next may be made.
-    this.backend.isProbed = false;
-    if (this.backend.draining) this.#plane.onReport();
   }
 
   #lost(error: NodeJS.ErrnoException | undefined): void {
@@ -365,9 +347,4 @@ export class UpstreamConnection implements WireUser, Linked<UpstreamConnection> 
     this.abandon();
     exchange?.cutOff();
   }
-}
-
-function keptFor(hintSeconds: number): number {
-  if (hintSeconds < 0) return LIMITS.upstreamIdleMs;
-  return Math.min(LIMITS.upstreamIdleCapMs, Math.max(0, hintSeconds * 1_000 - LIMITS.upstreamIdleMarginMs));
 }

@@ -77,6 +77,7 @@ export const serviceSchema = z.strictObject({
   backends: z.array(backend).min(1, 'must have at least one backend').max(MAX_BACKENDS, `must have at most ${MAX_BACKENDS} backends`),
   balance: balance.optional(),
   check: check.optional(),
+  pipeline: z.boolean().optional(),
   slowStart: duration.optional(),
   retries: whole({ from: 0, to: 10 }).optional(),
   rateLimit: z.strictObject({ rate, burst: whole({ from: 1, to: 1_000_000 }).optional(), per: z.enum(['client', 'service']).optional() }).optional(),

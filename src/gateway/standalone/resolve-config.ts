@@ -71,7 +71,7 @@ function routeOf(parts: {
   readonly secret: string;
 }): Route {
   const { app, key, service, matches, secret } = parts;
-  const { balance = DEFAULT_BALANCE, check, slowStart, rateLimit, retries, timeouts = {}, limits = {} } = service;
+  const { balance = DEFAULT_BALANCE, check, slowStart, rateLimit, retries, timeouts = {}, limits = {}, pipeline } = service;
   const balancer = makeBalancer(balance);
   const ratePerSecond = rateLimit === undefined ? undefined : parseRate(rateLimit.rate);
   const settings = {
@@ -82,6 +82,7 @@ function routeOf(parts: {
     maxBodyBytes: limits.body === undefined ? undefined : parseSizeBytes(limits.body),
     maxInFlight: limits.inFlight,
     maxWaiting: limits.waiting,
+    pipeline: pipeline || undefined,
   };
   return {
     app,

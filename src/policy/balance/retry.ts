@@ -4,6 +4,7 @@ export type TryFailure =
   | 'stale' // a kept connection ended before the first byte of an answer
   | 'empty' // a fresh connection ended before the first byte of an answer
   | 'silent' // the backend stopped answering while its peers went on
+  | 'held' // the answer to another request on its connection did not end
   | 'timeout' // no answer within the route's time
   | 'malformed'; // the answer broke the protocol
 

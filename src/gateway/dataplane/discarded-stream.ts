@@ -1,0 +1,19 @@
+import type { ClientStream } from './client-stream.ts';
+
+/** Where the answer to a request goes that nobody waits for any more. */
+export const DISCARDED: ClientStream = {
+  passInformational: () => undefined,
+  beginAnswer: () => undefined,
+  addBody: () => undefined,
+  endBody: () => undefined,
+  flush: () => false,
+  answerSelf: () => undefined,
+  finished: () => undefined,
+  cutOff: () => undefined,
+  pauseBody: () => undefined,
+  resumeBody: () => undefined,
+  passWaitingBody: () => undefined,
+  beginTunnel: () => undefined,
+  tunnelToClient: () => false,
+  endTunnelToClient: () => undefined,
+};

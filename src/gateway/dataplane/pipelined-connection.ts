@@ -1,0 +1,366 @@
+import type { TryFailure } from '#policy/balance/retry';
+import { AnswerBody, BROKEN, MORE } from './answer-body.ts';
+import type { Backend } from './backend.ts';
+import { DISCARDED } from './discarded-stream.ts';
+import type { Exchange } from './exchange.ts';
+import { BODY, type Head, SCAN } from './head.ts';
+import { HeadBuffer } from './head-buffer.ts';
+import { put } from './head-writer.ts';
+import { keptForMs, LIMITS } from './limits.ts';
+import { PipelinedTry } from './pipelined-try.ts';
+import type { Plane } from './plane.ts';
+import { scanAnswer } from './scan-answer.ts';
+import { Views } from './views.ts';
+import { Wire, type WireUser } from './wire.ts';
+
+/** Result of reading a head that is not an offset: nothing more can be done now. */
+const STOP = -1;
+
+/**
+ * A connection to a backend that carries many requests at once; answers come in the order of the requests.
+ *
+ * P1: the queue holds every request that was or will be sent and whose answer has not ended, in order; bytes are the first one's. P2: bytes with an empty queue end
+ * the connection (R-05). P3: a try that was left stays in the queue without its exchange, and its answer is read and dropped within limits. P4: when the connection
+ * ends, the first is told what happened; those behind it were not answered at all, so they may go elsewhere if that is safe (R-08). P5: once `#isRetired`, nothing
+ * is added and the connection ends with the last answer somebody waits for.
+ */
+export class PipelinedConnection implements WireUser {
+  readonly backend: Backend;
+  readonly #plane: Plane;
+  readonly #wire: Wire;
+  readonly #openedAt: number;
+  readonly #onClosed: () => void;
+  isConnected = false;
+  /** Requests whose answers have not ended. */
+  queued = 0;
+
+  #first: PipelinedTry | undefined;
+  #last: PipelinedTry | undefined;
+  #firstUnsent: PipelinedTry | undefined;
+  /** Those of the queue that somebody waits for. */
+  #awaited = 0;
+  /** Since when the first one is. */
+  #turnAt: number;
+  #idleUntil = Number.POSITIVE_INFINITY;
+  #hasAnswered = false;
+  #isRetired = false;
+  #isClosed = false;
+
+  readonly #body = new AnswerBody();
+  #waiting: HeadBuffer | undefined;
+  #informational = 0;
+  #keeps = true;
+  #keepAliveMs: number = LIMITS.upstreamIdleMs;
+  #discarded = 0;
+  #isPaused = false;
+  #readBuffer: Buffer;
+
+  /** Requests to be sent at the end of this turn of the event loop. */
+  #out: Views;
+  #outLength = 0;
+  #isFlushDue = false;
+
+  constructor(plane: Plane, backend: Backend, { now, onClosed }: { readonly now: number; readonly onClosed: () => void }) {
+    this.#plane = plane;
+    this.backend = backend;
+    this.#openedAt = now;
+    this.#turnAt = now;
+    this.#onClosed = onClosed;
+    this.#out = plane.slabs.takeLarge();
+    this.#readBuffer = plane.slabs.takeRead();
+    backend.connectionsOpened++;
+    this.#wire = Wire.connected(backend.address, this, this.#readBuffer);
+  }
+
+  /** Not while its first answer is slow: who is behind it would wait for no reason of their own. */
+  takesMore(now: number): boolean {
+    if (this.#isRetired || this.#wire.isPending) return false;
+    return this.queued === 0 ? this.#idleUntil > now : now - this.#turnAt < LIMITS.pipelineSlowMs;
+  }
+
+  carry(exchange: Exchange, now: number): PipelinedTry {
+    const added = new PipelinedTry(this, exchange, now);
+    const { times } = exchange.service ?? {};
+    added.deadlineAt = now + (times === undefined ? LIMITS.answerHeadTimeoutMs : this.isConnected ? times.answerMs : times.connectMs);
+    if (this.#last === undefined) {
+      this.#first = added;
+      this.#turnAt = now;
+    } else this.#last.behind = added;
+    this.#last = added;
+    this.queued++;
+    this.#awaited++;
+    this.backend.busy.add(added);
+    if (this.#hasAnswered) this.backend.connectionsReused++;
+    return added;
+  }
+
+  /** Adds the bytes of a request to what is sent at the end of this turn. */
+  add(one: PipelinedTry, request: Buffer): void {
+    if (this.#outLength + request.length > this.#out.bytes.length) this.#flush();
+    this.#outLength = put(this.#out.bytes, this.#outLength, request, 0, request.length);
+    this.#firstUnsent ??= one;
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    this.#plane.atEndOfTurn(this);
+  }
+
+  /** Called at the end of the turn. */
+  flush(): void {
+    this.#isFlushDue = false;
+    if (!this.#isClosed) this.#flush();
+  }
+
+  onConnected(): void {
+    const now = this.#plane.tick();
+    this.isConnected = true;
+    this.#turnAt = now;
+    if (!this.backend.reachable) {
+      this.backend.reachable = true;
+      this.#first?.exchange?.service?.refresh();
+    }
+    // Sending may let others join the queue, and these send themselves.
+    const last = this.#last;
+    for (let each = this.#first; each !== undefined; each = each === last ? undefined : each.behind) {
+      each.sentAt = now;
+      each.deadlineAt = now + (each.exchange?.service?.times.answerMs ?? LIMITS.answerHeadTimeoutMs);
+      each.exchange?.sendRequest();
+    }
+  }
+
+  onBytes(bytes: Buffer, count: number): void {
+    this.#plane.tick();
+    const waiting = this.#waiting;
+    waiting?.add(bytes, 0, count);
+    const source = waiting?.bytes ?? bytes;
+    const end = waiting?.length ?? count;
+    for (let at = waiting?.head.start ?? 0; at < end; ) {
+      const first = this.#first;
+      // P2. An answer to a request that is not on its way yet is none.
+      if (first === undefined || first === this.#firstUnsent) {
+        this.#end('stale');
+        return;
+      }
+      if (!first.isAnswering) at = this.#readHead(first, source, at, end);
+      if (at !== STOP) at = this.#passBody(first, source, at, end);
+      if (at === STOP) return;
+    }
+  }
+
+  /** Requests that the kernel did not take at once are on their way. */
+  onWritable(): void {}
+
+  onEnded(): void {
+    this.#plane.tick();
+    this.#lost(undefined);
+  }
+
+  onClosed(error: NodeJS.ErrnoException | undefined): void {
+    this.#plane.tick();
+    this.#lost(error);
+  }
+
+  /** The client of `one` takes bytes again. */
+  resumeReading(one: PipelinedTry): void {
+    if (!this.#isPaused || one !== this.#first) return;
+    this.#isPaused = false;
+    this.#wire.resume();
+  }
+
+  /** Its exchange waits no longer (P3). */
+  leave(one: PipelinedTry): void {
+    if (one.exchange === undefined) return;
+    one.exchange = undefined;
+    this.backend.busy.remove(one);
+    this.#plane.leftBackend(this.backend);
+    this.#awaited--;
+    if (one === this.#first) this.resumeReading(one);
+    // Nobody waits for anything: to end it tells the backend so.
+    if (this.#awaited === 0) this.#close();
+  }
+
+  /** The deadline of `one` has passed. */
+  expired(one: PipelinedTry): void {
+    if (!this.isConnected) this.#end('refused');
+    else if (one !== this.#first) one.failTry('timeout');
+    // While we do not read it, it cannot be late; the client's own time runs.
+    else if (this.#isPaused) one.deadlineAt = this.#plane.now() + this.#idleMs(one);
+    else this.#end('timeout');
+  }
+
+  /** Ends when the last answer that somebody waits for has come; at once if there is none. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#awaited === 0) this.#close();
+  }
+
+  sweep(now: number): void {
+    if (this.queued === 0) {
+      if (this.#idleUntil <= now || now - this.#openedAt > LIMITS.upstreamAgeMs) this.#close();
+      return;
+    }
+    if (now - this.#openedAt > LIMITS.upstreamAgeMs) this.#isRetired = true;
+    if (this.isConnected && now - this.#turnAt > LIMITS.pipelineHoldMs) this.#freeHeld();
+  }
+
+  /** An answer has taken too long: those behind it that may go elsewhere do. */
+  #freeHeld(): void {
+    this.#isRetired = true;
+    if (this.#first?.exchange === undefined) {
+      this.#end('stale');
+      return;
+    }
+    for (let each = this.#first.behind; each !== undefined; each = each.behind) each.exchange?.moveAway();
+  }
+
+  #readHead(first: PipelinedTry, source: Buffer, at: number, end: number): number {
+    const head = this.#waiting?.head ?? this.#plane.answerHead;
+    if (this.#waiting === undefined) head.begin(at);
+    for (;;) {
+      const result = scanAnswer(source, end, head, first.isHead);
+      if (result === SCAN.incomplete) {
+        if (this.#waiting === undefined || head.start > 0) this.#waiting = new HeadBuffer(source, head.start, end);
+        return STOP;
+      }
+      if (result === SCAN.bad || head.status === 101) {
+        this.#plane.countRefusal(result === SCAN.bad ? `answer-${head.refusal}` : 'answer-bad-upgrade');
+        return this.#end('malformed');
+      }
+      if (head.status >= 200) break;
+      if (++this.#informational > LIMITS.informationalAnswers) return this.#end('malformed');
+      first.exchange?.stream.passInformational(source, head);
+      head.begin(head.end);
+      if (head.start < end) continue;
+      this.#waiting = undefined;
+      return STOP;
+    }
+    this.#waiting = undefined;
+    this.#beginAnswer(first, source, head);
+    return head.end;
+  }
+
+  #beginAnswer(first: PipelinedTry, source: Buffer, head: Head): void {
+    first.isAnswering = true;
+    this.#hasAnswered = true;
+    this.#informational = 0;
+    this.#discarded = 0;
+    this.#plane.countAnswer(first, head.status);
+    this.#body.begin(head);
+    this.#keepAliveMs = keptForMs(head.keepAliveSeconds);
+    this.#keeps = !head.closes && (!head.isVersion10 || head.keepsAlive) && head.body !== BODY.untilClose;
+    const { exchange } = first;
+    first.deadlineAt = head.isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#idleMs(first);
+    if (exchange === undefined) return;
+    exchange.answerBegan(head.status);
+    const { stickyLine, stickyToken } = this.backend;
+    exchange.stream.beginAnswer(source, head, stickyLine !== '' && exchange.who.stickyToken !== stickyToken ? stickyLine : '');
+  }
+
+  /** Where the body ended, or `STOP`: more of it must come first, or the connection has ended. */
+  #passBody(first: PipelinedTry, source: Buffer, at: number, end: number): number {
+    const stream = first.exchange?.stream ?? DISCARDED;
+    const bodyEnd = this.#body.pass(source, at, end, stream);
+    const isPending = stream.flush();
+    if (bodyEnd >= 0) {
+      // The end of the answer may lie in our buffer until the client takes it.
+      if (isPending) this.#renewReadBuffer();
+      return this.#finish(first) ? bodyEnd : STOP;
+    }
+    if (bodyEnd === BROKEN) {
+      this.#plane.countRefusal('answer-bad-chunk');
+      return this.#end('malformed');
+    }
+    if (first.exchange === undefined) {
+      this.#discarded += end - at;
+      return this.#discarded > LIMITS.pipelineDiscardBytes ? this.#end('stale') : STOP;
+    }
+    if (first.deadlineAt !== Number.POSITIVE_INFINITY) first.deadlineAt = this.#plane.now() + this.#idleMs(first);
+    if (isPending && !this.#isPaused) {
+      this.#isPaused = true;
+      this.#wire.pause();
+    }
+    return bodyEnd === MORE ? STOP : bodyEnd;
+  }
+
+  /** False if the connection has ended with this answer. */
+  #finish(first: PipelinedTry): boolean {
+    const now = this.#plane.now();
+    const { exchange } = first;
+    this.#first = first.behind;
+    if (this.#first === undefined) {
+      this.#last = undefined;
+      this.#idleUntil = now + this.#keepAliveMs;
+    }
+    this.queued--;
+    this.#turnAt = now;
+    if (exchange !== undefined) {
+      first.exchange = undefined;
+      this.#awaited--;
+      this.backend.busy.remove(first);
+      this.#plane.leftBackend(this.backend);
+    }
+    if (!this.#keeps) this.#end('stale');
+    else if (this.#isRetired && this.#awaited === 0) this.#close();
+    exchange?.finishAnswer();
+    return !this.#isClosed;
+  }
+
+  #renewReadBuffer(): void {
+    this.#readBuffer = Buffer.allocUnsafeSlow(LIMITS.readBytes);
+    this.#wire.changeBuffer(this.#readBuffer);
+  }
+
+  #idleMs(one: PipelinedTry): number {
+    return one.exchange?.service?.times.idleMs ?? LIMITS.answerIdleMs;
+  }
+
+  #flush(): void {
+    const length = this.#outLength;
+    if (length === 0) return;
+    this.#outLength = 0;
+    this.#firstUnsent = undefined;
+    if (this.#wire.write(this.#out.first(length))) this.#out = new Views(Buffer.allocUnsafeSlow(this.#out.bytes.length));
+  }
+
+  #lost(error: NodeJS.ErrnoException | undefined): void {
+    if (this.#isClosed) return;
+    const first = this.#first;
+    if (first?.isAnswering && this.#body.kind === BODY.untilClose && error === undefined) {
+      const stream = first.exchange?.stream ?? DISCARDED;
+      stream.endBody('');
+      stream.flush();
+      this.#keeps = false;
+      this.#finish(first);
+    } else this.#end(!this.isConnected ? 'refused' : this.#hasAnswered ? 'stale' : 'empty');
+  }
+
+  /** P4. `failure` is the first one's, if its answer has not begun; nobody was refused alone. */
+  #end(failure: TryFailure): typeof STOP {
+    const first = this.#first;
+    this.#close();
+    for (let each = first; each !== undefined; each = each.behind) {
+      const { exchange } = each;
+      if (exchange === undefined) continue;
+      each.exchange = undefined;
+      this.backend.busy.remove(each);
+      // R-06.
+      if (each.isAnswering) exchange.cutOff();
+      else exchange.tryFailed(each, each === first || failure === 'refused' ? failure : 'stale');
+    }
+    this.#plane.leftBackend(this.backend);
+    return STOP;
+  }
+
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#isRetired = true;
+    this.#first = undefined;
+    this.#last = undefined;
+    this.queued = 0;
+    this.#waiting = undefined;
+    this.#wire.destroy();
+    this.#onClosed();
+    if (!this.#wire.isPending) this.#plane.slabs.give(this.#out);
+    if (!this.#isPaused) this.#plane.slabs.giveRead(this.#readBuffer);
+  }
+}

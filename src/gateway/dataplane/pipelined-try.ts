@@ -1,0 +1,62 @@
+import type { TryFailure } from '#policy/balance/retry';
+import type { Backend } from './backend.ts';
+import type { Exchange } from './exchange.ts';
+import type { PipelinedConnection } from './pipelined-connection.ts';
+import type { RequestBody } from './request-body.ts';
+import type { UpstreamTry } from './upstream-try.ts';
+
+/** A request's place in a pipeline. */
+export class PipelinedTry implements UpstreamTry {
+  next: UpstreamTry | undefined;
+  previous: UpstreamTry | undefined;
+  /** The one whose answer comes after this one's. */
+  behind: PipelinedTry | undefined;
+  readonly wire: undefined;
+  readonly connection: PipelinedConnection;
+  exchange: Exchange | undefined;
+  readonly isHead: boolean;
+  sentAt: number;
+  deadlineAt = 0;
+  isAnswering = false;
+
+  constructor(connection: PipelinedConnection, exchange: Exchange, now: number) {
+    this.connection = connection;
+    this.exchange = exchange;
+    this.isHead = exchange.isHead;
+    this.sentAt = now;
+  }
+
+  get backend(): Backend {
+    return this.connection.backend;
+  }
+
+  get isConnected(): boolean {
+    return this.connection.isConnected;
+  }
+
+  send(body: RequestBody): boolean {
+    this.connection.add(this, body.bytes);
+    return false;
+  }
+
+  /** Only requests without a body are pipelined. */
+  bodyPassed(): void {}
+
+  resumeReading(): void {
+    this.connection.resumeReading(this);
+  }
+
+  abandon(): void {
+    this.connection.leave(this);
+  }
+
+  failTry(failure: TryFailure): void {
+    const { exchange } = this;
+    this.connection.leave(this);
+    exchange?.tryFailed(this, failure);
+  }
+
+  expired(): void {
+    this.connection.expired(this);
+  }
+}
