@@ -50,6 +50,14 @@ test('a steady node writes nothing and asks nothing of its processes', async () 
   assert.equal(rig.cluster.revision, before);
 });
 
+test('what an instance uses is told soon after it runs, not only at the next measurement of all', async () => {
+  const instance = exampleInstance();
+  const rig = await started([instance]);
+  await rig.reach(instance.id, 'running');
+  await rig.pass(3_000);
+  assert.ok((rig.cluster.status(instance.id)?.usage?.memoryBytes ?? 0) > 0);
+});
+
 test('a crashing instance waits longer each time, and is given up after its restarts, with exit code and last lines', async () => {
   const instance = exampleInstance({ environment: { LIFE_MS: '50', CODE: '3' }, spec: { run: { kind: 'process', command: ['mortal'] }, listens: false } });
   const rig = await started([instance]);

@@ -25,9 +25,11 @@ import { StatusWriter } from './status-writer.ts';
 
 /** Bytes of output after which a file is rotated; a slot keeps at most twice as much. */
 export const DEFAULT_LOG_LIMIT_BYTES = 10 * 1024 * 1024;
-const measureEveryMs = 30_000;
-/** In measurements: how often releases and output are swept. */
-const sweepEvery = 20;
+const housekeepEveryMs = 2_000;
+/** In rounds of housekeeping: how often everything is measured; what was not measured yet does not wait for that. */
+const measureEvery = 15;
+/** The same: how often releases and output are swept. */
+const sweepEvery = 300;
 
 const leastStartsAtOnce = 4;
 const startsPerCore = 2;
@@ -285,11 +287,11 @@ class Agent {
   }
 
   async #housekeep(): Promise<void> {
-    for (let round = 0; !this.#signal.aborted; round++) {
+    for (let round = 1; !this.#signal.aborted; round++) {
       try {
-        if (round % sweepEvery === 0) await this.#sweep();
-        await this.#world.clock.sleep(measureEveryMs, this.#signal);
-        for (const keeper of this.#keepersById.values()) await keeper.measure();
+        if (round % sweepEvery === 1) await this.#sweep();
+        await this.#world.clock.sleep(housekeepEveryMs, this.#signal);
+        for (const keeper of this.#keepersById.values()) if (round % measureEvery === 0 || !keeper.isMeasured) await keeper.measure();
       } catch (error) {
         if (isAbort(error, this.#signal)) return;
         this.#world.log.write('warn', 'Housekeeping failed', { cause: messageOf(error) });

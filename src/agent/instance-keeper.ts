@@ -116,6 +116,11 @@ export class InstanceKeeper {
     }
   }
 
+  /** False while nobody was told yet what this attempt uses. */
+  get isMeasured(): boolean {
+    return this.#journal.usage !== undefined;
+  }
+
   /** Measures what the instance uses; published when it differs notably from what was published last. */
   async measure(): Promise<void> {
     if (this.#journal.status?.phase !== 'running') return;

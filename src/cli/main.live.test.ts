@@ -22,6 +22,8 @@ test('haven alone prints its help and is content', () => {
   equal(status, 0);
   match(stdout, /^Usage: haven/);
   match(stdout, /Exit codes: 0 done/);
+  match(stdout, /^This machine:$/m);
+  equal(/^Commands:$/m.test(stdout), false, 'every command stands under a heading');
   equal(stderr, '');
 });
 

@@ -51,7 +51,7 @@ async function runCommand(
 
 /** Says what went wrong, where and what to do next; for programs as one JSON line. */
 async function report(error: unknown, json: boolean): Promise<ExitCode> {
-  const { CommanderError } = await import('commander');
+  const [{ CommanderError }, { withNext }] = await Promise.all([import('commander'), import('./output.ts')]);
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok;
     // Commander has written its message to stderr already.
@@ -69,7 +69,7 @@ async function report(error: unknown, json: boolean): Promise<ExitCode> {
   const { code, message, details } = error;
   const next = nextOf(error);
   if (json) writeError({ code, message, details, ...(next === undefined ? {} : { next }) });
-  process.stderr.write(`haven: ${message}${next === undefined ? '' : `. Next: ${next}`}\n`);
+  process.stderr.write(`haven: ${withNext(message, next)}\n`);
   return exitCodeOf(code);
 }
 

@@ -70,6 +70,12 @@ export function fit(line: string, columns: number): string {
   return `${stripVTControlCharacters(line).slice(0, Math.max(0, columns - 1))}…`;
 }
 
+/** What went wrong, then what to do: `Haven is not running here. Next: haven up`. */
+export function withNext(message: string, next: unknown): string {
+  if (typeof next !== 'string' || message.includes('Next: ')) return message;
+  return `${message}${message.endsWith('?') ? '' : '.'} Next: ${next}`;
+}
+
 /** `3s`, `4m`, `2h`, `5d`: how long ago, roughly. */
 export function formatAge(ageMs: number): string {
   const seconds = Math.max(0, Math.round(ageMs / 1_000));

@@ -6,6 +6,16 @@ import { VERSION } from './version.ts';
 const EXIT_CODES =
   'Exit codes: 0 done · 1 failed · 2 wrong usage or config · 3 no node can take it · 4 rolled back · 5 time is up · 6 conflict · 130 interrupted';
 
+/** How help sorts the first words; a command whose first word is not here would be under "Commands". */
+const HEADINGS: readonly (readonly [heading: string, words: readonly string[]])[] = [
+  ['This machine:', ['start', 'up', 'down', 'doctor', 'completion']],
+  ['Pools and nodes:', ['pool', 'node']],
+  ['Apps:', ['plan', 'deploy', 'scale', 'restart', 'switch', 'rollback', 'rm', 'secret']],
+  ['What runs, and why:', ['status', 'ps', 'logs', 'events', 'why', 'exec']],
+  ['Evidence:', ['demo', 'lab']],
+  ['A gateway without a cluster:', ['gateway']],
+];
+
 type Run = (definition: CommandDefinition, args: readonly string[], options: CommandOptions) => Promise<void>;
 
 /** The command line as a commander program made from the table of commands. `wants` is the first word: groups with a program of their own load only for it. */
@@ -32,6 +42,12 @@ export async function buildProgram(input: {
     const { registerLabCommands } = await import('./lab/register.ts');
     registerLabCommands(program, { finish: input.finish, signal: input.signal });
   } else program.command('lab').description('compare scheduling policies by experiment: see "haven lab --help"');
+  const help = new Command('help').argument('[command]').description('show the help of a command').helpOption(false);
+  program.addHelpCommand(help.helpGroup(HEADINGS[0]?.[0] ?? ''));
+  for (const command of program.commands) {
+    const [heading] = HEADINGS.find(([, words]) => words.includes(command.name())) ?? [];
+    if (heading !== undefined) command.helpGroup(heading);
+  }
   return program;
 }
 
@@ -63,5 +79,9 @@ function addCommand(program: Command, definition: CommandDefinition, run: Run): 
 function groupOf(program: Command, noun: string): Command {
   const existing = program.commands.find((command) => command.name() === noun);
   if (existing) return existing;
-  return program.command(noun).description(`${noun}s: see "haven ${noun} --help"`).exitOverride();
+  const verbs = COMMANDS.map(({ usage }) => usage.split(' ')).flatMap(([first, verb]) => (first === noun && verb !== undefined ? [verb] : []));
+  return program
+    .command(noun)
+    .description(`${verbs.slice(0, -1).join(', ')} or ${verbs.at(-1)}: see "haven ${noun} --help"`)
+    .exitOverride();
 }

@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import type { InstanceView, ServiceView, StatusView } from '@haven/sdk';
-import { renderStatus } from './status-view.ts';
+import { nodeRow, renderStatus } from './status-view.ts';
 import { parseTraffic } from './traffic.ts';
 
 const at = 1_700_000_000_000;
@@ -99,6 +99,15 @@ test('one screen shows nodes, apps with their instances, routes with their figur
     '  web.2 of shop is unhealthy',
     '  Node worker-1 holds no limits',
   ]);
+});
+
+test('a node that is drained says so once, and why if somebody gave a reason', () => {
+  const note = (node: Partial<StatusView['nodes'][number]>) =>
+    nodeRow({ ...(status.nodes[0] as StatusView['nodes'][number]), limits: 'cgroup-v2', ...node }).at(-1);
+  const drain = { since: at, deadline: at + 1 };
+  equal(note({ drain, cordon: { since: at, reason: 'draining' } }), 'draining');
+  equal(note({ drain, cordon: { since: at, reason: 'draining' }, instances: 0 }), 'drained');
+  equal(note({ drain, cordon: { since: at, reason: 'new disk' }, instances: 0 }), 'drained, cordoned: new disk');
 });
 
 test('without the gateway the routes are shown without figures', () => {

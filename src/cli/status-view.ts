@@ -54,8 +54,9 @@ export function nodeRow(node: NodeView): readonly string[] {
   const { capacity, reserved } = node;
   const notes = [
     node.power === 'on' ? undefined : node.power === 'off' ? 'powered off' : 'being removed',
-    node.drain ? 'draining' : undefined,
-    node.cordon ? `cordoned${node.cordon.reason === '' ? '' : `: ${node.cordon.reason}`}` : undefined,
+    node.drain ? (node.instances === 0 ? 'drained' : 'draining') : undefined,
+    // A drain without a reason cordons by itself, which tells nothing more.
+    node.cordon && !(node.drain && node.cordon.reason === 'draining') ? `cordoned${node.cordon.reason === '' ? '' : `: ${node.cordon.reason}`}` : undefined,
     node.limits === 'none' ? 'limits not enforced' : undefined,
   ];
   return [

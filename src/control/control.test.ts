@@ -89,6 +89,8 @@ test('an update replaces every instance, and a release that fails is reverted wi
   await cluster.run(60_000);
   const after2 = ['shop.api.1-1 r2 worker-1 run', 'shop.web.1-3 r2 worker-2 run', 'shop.web.2-4 r2 worker-1 run'];
   deepEqual((await cluster.instances()).map(withoutNode), after2.map(withoutNode));
+  const routed = (await cluster.all<Event>(PREFIX.events)).flatMap(({ kind, message }) => (kind === 'routed' ? [message] : []));
+  ok(routed.includes('route: shop.web.1-1 draining, shop.web.1-3, web.2'), routed.join('\n'));
   await writeRelease(cluster.view, changed('broken'), 3);
   await cluster.run(60_000);
   deepEqual((await cluster.instances()).map(withoutNode), ['shop.api.1-1 r3 run', 'shop.web.1-3 r2 run', 'shop.web.2-4 r2 run']);

@@ -1,7 +1,7 @@
 import { effectiveApp, type ServiceState } from '#model/app';
 import { keyOf } from '#model/keys';
 import type { Mirrored } from '#model/mirror';
-import type { Route } from '#model/route';
+import type { Backend, Route } from '#model/route';
 import type { ServiceSpec } from '#model/spec';
 import { routeOf } from '#policy/rollout/route-of';
 import { serviceKey } from './cluster-snapshot.ts';
@@ -42,6 +42,9 @@ function specOf(pass: Pass, { app, service, rollout }: ServiceState): ServiceSpe
 }
 
 function describe(before: Mirrored<Route> | undefined, route: Route): string {
-  const names = route.backends.map((backend) => (backend.state === 'draining' ? `${backend.name} draining` : backend.name));
+  const { backends } = route;
+  // While the old and the new instance share a name, only their ids tell them apart.
+  const nameOf = ({ id, name }: Backend) => (backends.some((other) => other.name === name && other.id !== id) ? id : name);
+  const names = backends.map((backend) => `${nameOf(backend)}${backend.state === 'draining' ? ' draining' : ''}`);
   return `${before === undefined ? 'first route' : 'route'}: ${names.length === 0 ? 'no instance' : names.join(', ')}`;
 }

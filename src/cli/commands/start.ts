@@ -9,7 +9,7 @@ import { EXIT, exitCodeOf } from '../exit-codes.ts';
 import { addressesOf } from '../home.ts';
 import { findSupervisor, startHaven, stopHaven } from '../lifecycle.ts';
 import { wholeOption } from '../options.ts';
-import { plural } from '../output.ts';
+import { plural, withNext } from '../output.ts';
 import { showLive } from './start-live.ts';
 
 const POOL = 'worker';
@@ -72,7 +72,7 @@ async function bringUp(context: CommandContext, wanted: Wanted): Promise<number>
     // Whatever the cluster refused is told, and what runs already goes on.
     if (!(error instanceof PlatformError) && !(error instanceof HavenError)) throw error;
     const next = error instanceof HavenError ? error.next : error.details['next'];
-    output.fail(`haven: ${error.message}${typeof next === 'string' && !error.message.includes('Next: ') ? `. Next: ${next}` : ''}`);
+    output.fail(`haven: ${withNext(error.message, next)}`);
     return exitCodeOf(error.code);
   }
 }
