@@ -6,6 +6,8 @@ set -uo pipefail
 # One row per package: the program that proves it is there, the Debian package, what it is for.
 needs=(
   'chromium chromium  drives the dashboard as a person would'
+  'fish     fish      completes the command line'
+  'zsh      zsh       completes the command line'
   'ip       iproute2  makes addresses and network namespaces for failover'
 )
 

@@ -76,5 +76,13 @@ _haven() {
   compadd -a candidates || _files
 }
 compdef _haven haven`,
-  fish: `complete -c haven -f -a '(haven __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'`,
+  fish: `function __haven_candidates
+  set -l candidates (haven __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)
+  if test (count $candidates) -gt 0
+    printf '%s\\n' $candidates
+  else
+    __fish_complete_path (commandline -ct)
+  end
+end
+complete -c haven -f -a '(__haven_candidates)'`,
 };
