@@ -19,8 +19,9 @@ const COOKIE = nameBytes('cookie');
 
 /** Who sends a request, and what a policy wants to know of it. */
 export interface Admitted {
-  readonly peer: string;
-  /** Its key for the rate limit, found once per connection; '' = not yet. */
+  /** The client's address; of a connection from a trusted proxy, that of the request under way. */
+  peer: string;
+  /** Its key for the rate limit, found once per client; '' = not yet. */
   rateKey: string;
   keyHash: number;
   stickyToken: string;
@@ -28,6 +29,12 @@ export interface Admitted {
 
 export function newAdmitted(peer: string): Admitted {
   return { peer, rateKey: '', keyHash: 0, stickyToken: '' };
+}
+
+/** The next request is another client's. */
+export function changeClient(admitted: Admitted, peer: string): void {
+  admitted.peer = peer;
+  admitted.rateKey = '';
 }
 
 /** What a service looks at in each request before a backend is picked. Services that look at nothing have none, and pay nothing. */

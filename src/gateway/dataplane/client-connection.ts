@@ -1,8 +1,8 @@
+import { AboutClient } from './about-client.ts';
 import { newAdmitted } from './admission.ts';
 import { AnswerFramer } from './answer-framer.ts';
 import type { ClientStream } from './client-stream.ts';
 import { Exchange } from './exchange.ts';
-import { forwardedFields } from './forwarded-fields.ts';
 import { type Head, SCAN } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import type { Linked } from './intrusive-list.ts';
@@ -26,7 +26,7 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
 
   readonly #plane: Plane;
   readonly #origin: Origin;
-  readonly #about: Buffer;
+  readonly #about: AboutClient;
   readonly #exchange: Exchange;
   readonly #framer: AnswerFramer;
   readonly #pauses: Pauses;
@@ -47,7 +47,7 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
     this.wire = openWire(this);
     this.#pauses = new Pauses(this.wire);
     this.#framer = new AnswerFramer(plane, this.wire);
-    this.#about = forwardedFields(origin);
+    this.#about = new AboutClient(origin);
     this.#exchange = new Exchange(plane, this, newAdmitted(origin.peer));
     if (early !== null) this.onBytes(early, early.length);
   }

@@ -1,5 +1,6 @@
 import type { TryFailure } from '#policy/balance/retry';
-import type { Admitted } from './admission.ts';
+import type { AboutClient } from './about-client.ts';
+import { type Admitted, changeClient } from './admission.ts';
 import type { Backend } from './backend.ts';
 import type { ClientStream } from './client-stream.ts';
 import type { Head, Refusal } from './head.ts';
@@ -55,7 +56,7 @@ export class Exchange {
    * Takes up a request whose head was scanned in `bytes`; `about` is what we say of the client. Gives the answer to one that may not pass; else `dispatch`
    * comes next, after as much of the body as is there.
    */
-  begin(bytes: Buffer, head: Head, about: Buffer, internalPort: number | undefined): OwnAnswer | undefined {
+  begin(bytes: Buffer, head: Head, about: AboutClient, internalPort: number | undefined): OwnAnswer | undefined {
     const plane = this.#plane;
     const now = plane.now();
     plane.requests++;
@@ -71,7 +72,9 @@ export class Exchange {
     const service = plane.serviceFor(bytes, head, internalPort);
     this.service = service;
     const slab = head.end - head.start + HEAD_MARGIN_BYTES > SLAB_BYTES.small ? plane.slabs.takeLarge() : plane.slabs.takeSmall();
-    const headLength = service === undefined ? 0 : writeRequestHead(slab.bytes, 0, bytes, head, about, plane.nextId());
+    const said = about.of(bytes, head);
+    if (said.client !== this.who.peer) changeClient(this.who, said.client);
+    const headLength = service === undefined ? 0 : writeRequestHead(slab.bytes, 0, bytes, head, said, said.requestId ?? plane.nextId());
     this.body.begin(slab, headLength, head, service?.maxBodyBytes ?? LIMITS.bodyBytes);
     if (service === undefined) return plane.table.isAmbiguous ? this.#refused('bad-path') : NO_ROUTE;
     this.#isPipelined = service.pipelines && (head.isGet || head.isHead) && this.body.isComplete && !head.upgradesToWebSocket && !head.expectsContinue;

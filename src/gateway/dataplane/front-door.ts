@@ -8,7 +8,7 @@ import { type Origin, originBehind, originOf } from './origin.ts';
 import type { Plane } from './plane.ts';
 import { readProxyHeader } from './proxy-step.ts';
 import { TlsWire } from './tls-wire.ts';
-import { Wire } from './wire.ts';
+import { type ClientWire, Wire, type WireUser } from './wire.ts';
 
 /**
  * How an accepted socket of one listener becomes a connection, step by step: who the client is, what it speaks, and who serves that.
@@ -21,6 +21,7 @@ export class FrontDoor {
   #settings: ListenerSettings;
   #proxies: AddressSet | undefined;
   #tls: TlsDoor | undefined;
+  #trusted: AddressSet | undefined;
 
   constructor(plane: Plane, settings: ListenerSettings) {
     this.#plane = plane;
@@ -33,6 +34,7 @@ export class FrontDoor {
     this.#settings = settings;
     this.#proxies = settings.proxyFrom && new AddressSet(settings.proxyFrom);
     this.#tls = settings.tls && new TlsDoor(this.#plane.tls, settings.tls);
+    this.#trusted = settings.trust && new AddressSet(settings.trust.from);
   }
 
   /** Takes a socket that is paused. */
@@ -60,8 +62,7 @@ export class FrontDoor {
 
   #secure(socket: Socket, origin: Origin): void {
     if (this.#tls === undefined) {
-      const early = earlyOf(socket);
-      new ClientConnection(this.#plane, origin, (user) => Wire.accepted(socket, user, this.#plane.readBuffer), early);
+      this.#serve(origin, (user) => Wire.accepted(socket, user, this.#plane.readBuffer), earlyOf(socket));
       return;
     }
     const { opening } = this.#plane;
@@ -71,9 +72,14 @@ export class FrontDoor {
     socket.once('close', () => opening.delete(socket));
     this.#tls.secure(socket, origin, (secured, its) => {
       opening.delete(socket);
-      const early = earlyOf(secured);
-      new ClientConnection(this.#plane, its, (user) => new TlsWire(secured, socket, user, this.#plane.readBuffer), early);
+      this.#serve(its, (user) => new TlsWire(secured, socket, user, this.#plane.readBuffer), earlyOf(secured));
     });
+  }
+
+  /** The last step: who the client is and what it speaks are known. */
+  #serve(from: Origin, openWire: (user: WireUser) => ClientWire, early: Buffer | null): void {
+    const trustedHops = this.#trusted?.has(from.peer) ? (this.#settings.trust?.hops ?? 0) : 0;
+    new ClientConnection(this.#plane, trustedHops === 0 ? from : { ...from, trustedHops }, openWire, early);
   }
 }
 

@@ -92,7 +92,7 @@ export class FuzzTarget {
   readonly #split = new Head();
   readonly #again = new Head();
   readonly #out = Buffer.alloc(64 * 1024);
-  readonly #about = Buffer.from('X-Forwarded-For: 127.0.0.1\r\nX-Request-Id: ');
+  readonly #about = { fields: Buffer.from('X-Forwarded-For: 127.0.0.1\r\nX-Request-Id: '), namesHost: false };
   readonly #id = Buffer.from('1\r\n\r\n');
   accepted = 0;
 

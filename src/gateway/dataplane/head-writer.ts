@@ -1,3 +1,4 @@
+import type { ClientFields } from './about-client.ts';
 import { BODY, type Head } from './head.ts';
 
 /** Below this a loop is faster than the call of `Buffer.copy` and the view that it makes. */
@@ -16,14 +17,17 @@ const LF = 10;
 const SLASH = 47;
 const QUESTION = 63;
 
+/** What we say of the client of a request. */
+export type AboutInHead = Pick<ClientFields, 'fields' | 'namesHost'>;
+
 /** More than any line that is added to a head takes, together. */
 export const HEAD_MARGIN_BYTES = 1024;
 
 /**
  * Writes the head of a request as the backend gets it: the lines that are passed on, then the framing computed anew (R-01), then what we say about
- * the client (R-14) and the id. `about` ends in the middle of the X-Request-Id line. Returns the offset after it.
+ * the client (R-14) and the id, with which the line for it ends. Returns the offset after it.
  */
-export function writeRequestHead(out: Buffer, at: number, bytes: Buffer, head: Head, about: Buffer, id: Buffer): number {
+export function writeRequestHead(out: Buffer, at: number, bytes: Buffer, head: Head, about: AboutInHead, id: Buffer): number {
   let to = at;
   // The usual request line is passed on as it came, in one piece with the fields after it.
   if (!head.isVersion10 && head.authorityEnd === 0) to = writeKept(out, to, bytes, head, head.start);
@@ -37,13 +41,13 @@ export function writeRequestHead(out: Buffer, at: number, bytes: Buffer, head: H
   if (head.upgradesToWebSocket) to = put(out, to, UPGRADE, 0, UPGRADE.length);
   if (head.body === BODY.chunked) to = put(out, to, CHUNKED, 0, CHUNKED.length);
   else if (head.hasLength) to = writeLength(out, to, head.length);
-  if (head.hostEnd !== 0) {
+  if (head.hostEnd !== 0 && !about.namesHost) {
     to = put(out, to, FORWARDED_HOST, 0, FORWARDED_HOST.length);
     to = put(out, to, bytes, head.hostAt, head.hostEnd);
     out[to++] = CR;
     out[to++] = LF;
-  } else to += HOST.copy(out, to) + writeEmptyLine(out, to + HOST.length);
-  to = put(out, to, about, 0, about.length);
+  } else if (head.hostEnd === 0) to += HOST.copy(out, to) + writeEmptyLine(out, to + HOST.length);
+  to = put(out, to, about.fields, 0, about.fields.length);
   to = put(out, to, id, 0, id.length);
   return to;
 }

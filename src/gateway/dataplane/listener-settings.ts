@@ -1,5 +1,13 @@
 import type { TlsSettings } from '../tls/tls-settings.ts';
 
+/** Whose word about clients is taken. */
+export interface Trust {
+  /** Ranges of the proxies in front of us. */
+  readonly from: readonly string[];
+  /** The client is so many addresses from the right of X-Forwarded-For: the number of proxies in front of us. */
+  readonly hops: number;
+}
+
 /** How the connections of one listener are treated. Plain data: it is sent to every worker. */
 export interface ListenerSettings {
   /** All its requests go to the service that has this port. */
@@ -8,6 +16,7 @@ export interface ListenerSettings {
   readonly proxyFrom?: readonly string[];
   /** Absent: connections are not secure. */
   readonly tls?: TlsSettings;
+  readonly trust?: Trust;
 }
 
 /** An ordinary listener for clients: what they say of themselves is not believed, and requests are routed by host and path. */

@@ -15,6 +15,8 @@ export interface Origin {
   /** All requests go to the service with this internal port. */
   readonly internalPort: number | undefined;
   readonly tls: TlsFacts | undefined;
+  /** How many addresses from the right of X-Forwarded-For the client is; 0: the other side is the client, and nothing it says of itself counts. */
+  readonly trustedHops: number;
 }
 
 /** How a secure connection came to be. */
@@ -28,7 +30,8 @@ export interface TlsFacts {
 
 /** The origin of a socket as the kernel knows it. */
 export function originOf(socket: Socket, settings: ListenerSettings): Origin {
-  return { peer: peerIp(socket.remoteAddress ?? ''), port: socket.localPort ?? 0, scheme: 'http', internalPort: settings.internalPort, tls: undefined };
+  const peer = peerIp(socket.remoteAddress ?? '');
+  return { peer, port: socket.localPort ?? 0, scheme: 'http', internalPort: settings.internalPort, tls: undefined, trustedHops: 0 };
 }
 
 /** The origin by what a trusted proxy says of the connection. */

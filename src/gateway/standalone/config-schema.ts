@@ -4,7 +4,7 @@ import { parseDurationMs } from '#base/duration';
 import { isName } from '#base/name';
 import { balanceIssue } from '#policy/balance/balancers';
 import { isLoopback, parseRate } from './config-values.ts';
-import { address, listeners } from './listener-schema.ts';
+import { address, listeners, trust } from './listener-schema.ts';
 
 const MAX_BACKENDS = 1_000;
 const MAX_ROUTES = 10_000;
@@ -91,6 +91,7 @@ export const serviceSchema = z.strictObject({
 export const gatewaySchema = z.strictObject({
   name: serviceName.optional(),
   listen: listeners,
+  trust: trust.optional(),
   admin: admin.optional(),
   workers: whole({ from: 1, to: MAX_WORKERS }).optional(),
   accessLog: z.string().min(1, 'must be a folder').optional(),

@@ -5,6 +5,8 @@ import { parseAddress } from './config-values.ts';
 const MAX_LISTENERS = 64;
 const MAX_RANGES = 256;
 const MAX_CERTIFICATES = 1_000;
+const MAX_HOPS = 16;
+const A_COUNT = `must be a whole number from 1 to ${MAX_HOPS}`;
 
 const AN_ADDRESS = 'must be an address with a port, such as "127.0.0.1:3000" or "[::1]:3000"';
 /** An address with a port; names are not looked up. */
@@ -36,14 +38,21 @@ const tls = z.strictObject(
   'must be { certificates, unknownNames, minVersion }',
 );
 
+/** Whose word about clients is taken. */
+export const trust = z.union(
+  [ranges, z.strictObject({ from: ranges, hops: z.int(A_COUNT).min(1, A_COUNT).max(MAX_HOPS, A_COUNT).optional() })],
+  'must be a list of addresses such as ["10.0.0.0/8"], or { from, hops }',
+);
+
 const listener = z.strictObject({
   address,
   proxyProtocol: ranges.optional(),
+  trust: trust.optional(),
   tls: tls.optional(),
   tcp: z.never('is not available yet in this version: listeners are plain HTTP').optional(),
 });
 
-const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address, tls, proxyProtocol }, or a list of them';
+const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address, tls, proxyProtocol, trust }, or a list of them';
 /** Where clients reach the gateway. */
 export const listeners = z.union(
   [

@@ -29,17 +29,21 @@ interface Where {
 }
 
 /** Where the gateway listens, by a file that was checked. Paths in it begin at `folder`. */
-export function listenersOf({ listen }: GatewayInput, folder: string): readonly PlannedListener[] {
+export function listenersOf({ listen, trust }: GatewayInput, folder: string): readonly PlannedListener[] {
   return (Array.isArray(listen) ? listen : [listen]).map((given, index) => {
-    if (typeof given === 'string') return { address: addressOf(given) };
-    return listenerOf(given, { folder, at: Array.isArray(listen) ? ['listen', String(index)] : ['listen'] });
+    const at = Array.isArray(listen) ? ['listen', String(index)] : ['listen'];
+    return listenerOf({ trust, ...(typeof given === 'string' ? { address: given } : given) }, { folder, at });
   });
 }
 
-function listenerOf({ address, proxyProtocol, tls }: Exclude<ListenerInput, string>, where: Where): PlannedListener {
+function listenerOf({ address, proxyProtocol, trust, tls }: Exclude<ListenerInput, string>, where: Where): PlannedListener {
+  const settings: ListenerSettings = {
+    ...(proxyProtocol === undefined ? {} : { proxyFrom: proxyProtocol }),
+    ...(trust === undefined ? {} : { trust: Array.isArray(trust) ? { from: trust, hops: 1 } : { from: trust.from, hops: trust.hops ?? 1 } }),
+  };
   return {
     address: addressOf(address),
-    ...(proxyProtocol === undefined ? {} : { settings: { proxyFrom: proxyProtocol } }),
+    ...(Object.keys(settings).length === 0 ? {} : { settings }),
     ...(tls === undefined ? {} : { tls: tlsOf(tls, where) }),
   };
 }
