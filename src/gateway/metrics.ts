@@ -35,6 +35,9 @@ export function renderMetrics(samples: readonly WorkerSample[], facts: GatewayFa
   add('haven_gateway_worker_restarts_total', 'counter', 'Workers that ended and were started again', '', facts.workerRestarts);
   const total = mergeSamples(samples);
   add('haven_gateway_client_connections', 'gauge', 'Open client connections', '', total.clients);
+  add('haven_gateway_client_addresses', 'gauge', 'Clients with a connection: IPv4 addresses and /64 of IPv6 addresses', '', total.clientAddresses);
+  for (const [reason, count] of Object.entries(total.connectionRefusals))
+    add('haven_gateway_connections_refused_total', 'counter', 'Connections that were not taken or were given up, by the limit', labelsOf({ reason }), count);
   add('haven_gateway_client_connections_total', 'counter', 'Accepted client connections', '', total.clientsAccepted);
   add('haven_gateway_memory_bytes', 'gauge', 'Resident memory of all workers', '', total.memoryBytes);
   add('haven_gateway_cpu_seconds_total', 'counter', 'CPU time of all workers', '', total.cpuMs / 1_000);
@@ -88,14 +91,16 @@ export function mergeSamples(samples: readonly WorkerSample[]): WorkerSample {
   const services: Record<string, ServiceSample> = Object.create(null);
   const backends: Record<string, BackendSample> = Object.create(null);
   const refusals: Record<string, number> = Object.create(null);
-  const sum = { clients: 0, clientsAccepted: 0, requests: 0, accessLogDropped: 0, memoryBytes: 0, cpuMs: 0 };
+  const connectionRefusals: Record<string, number> = Object.create(null);
+  const sum = { clients: 0, clientsAccepted: 0, clientAddresses: 0, requests: 0, accessLogDropped: 0, memoryBytes: 0, cpuMs: 0 };
   for (const sample of samples) {
     for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += sample[name];
     addCounts(refusals, sample.refusals);
+    addCounts(connectionRefusals, sample.connectionRefusals);
     for (const [key, service] of Object.entries(sample.services)) services[key] = addService(services[key], service);
     for (const [key, backend] of Object.entries(sample.backends)) backends[key] = addBackend(backends[key], backend);
   }
-  return { ...sum, revision: Math.min(...samples.map(({ revision }) => revision)), refusals, services, backends };
+  return { ...sum, revision: Math.min(...samples.map(({ revision }) => revision)), refusals, connectionRefusals, services, backends };
 }
 
 /** A sparse histogram as counts per bucket. */

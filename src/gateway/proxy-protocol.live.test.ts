@@ -1,9 +1,13 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
+import { connect as connectSecurely } from 'node:tls';
 import { nodeWorld } from '#world/node/node-world';
 import type { Address } from '#world/world';
 import { pause, RawClient, startBackend } from './live-fixture.ts';
 import { fileWith, type Running, startStandalone } from './standalone/standalone-fixture.ts';
+import { certificateFiles, getOver } from './tls/tls-fixture.ts';
 
 const world = nodeWorld({ logLevel: 'error', logName: 'test' });
 const REQUEST = 'GET /who HTTP/1.1\r\nHost: x\r\n\r\n';
@@ -107,6 +111,29 @@ test('nobody else is believed: the header of a stranger is a bad request, and wi
     match(await client.ended(), /^HTTP\/1\.1 400 /);
     equal(seenIn(await askThrough(address, [REQUEST]))['x-forwarded-for'], '127.0.0.1');
   }
+});
+
+test("the header comes before TLS, in one piece with its first bytes or not; the request is then this client's and secure", async () => {
+  await using files = await certificateFiles();
+  await using backend = await startBackend();
+  const tls = { certificates: [await files.write('main', ['main.test'])] };
+  await using gateway = await gatewayFor(backend.port, [{ address: '127.0.0.1:0', proxyProtocol: ['127.0.0.1'], tls }]);
+  for (const header of [LINE, BINARY]) {
+    const raw = connect({ host: gateway.address.host, port: gateway.address.port });
+    // Corked: header and ClientHello go together, and then apart.
+    if (header === LINE) raw.cork();
+    raw.write(header);
+    const secure = connectSecurely({ socket: raw, servername: 'main.test', ca: files.authority.chain });
+    if (header === LINE) process.nextTick(() => raw.uncork());
+    await once(secure, 'secureConnect');
+    const seen = seenIn(await getOver(secure, '/', 'main.test'));
+    deepEqual([seen['x-forwarded-for'], seen['x-forwarded-proto']], [header === LINE ? '203.0.113.9' : '2001:db8::9', 'https']);
+    secure.destroy();
+  }
+  const without = new RawClient(gateway.address);
+  without.send(Buffer.from('16030100', 'hex'));
+  equal(await without.ended(), '');
+  equal(await refusals(gateway), 'proxy-no-header 1');
 });
 
 test('rate limits and hashing go by the client that the proxy names, and a reload changes who is believed', async () => {

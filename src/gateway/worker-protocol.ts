@@ -37,6 +37,9 @@ export interface WorkerSample {
   readonly revision: number;
   readonly clients: number;
   readonly clientsAccepted: number;
+  /** Clients with a connection: IPv4 addresses and /64 of IPv6 addresses. */
+  readonly clientAddresses: number;
+  readonly connectionRefusals: Readonly<Record<string, number>>;
   readonly requests: number;
   readonly refusals: Readonly<Record<string, number>>;
   readonly accessLogDropped: number;

@@ -18,6 +18,8 @@ export function takeSample(dataplane: Dataplane): WorkerSample {
     revision: dataplane.revision,
     clients: plane.clients.size + plane.opening.size,
     clientsAccepted: plane.clientsAccepted,
+    clientAddresses: plane.connections.clients,
+    connectionRefusals: { ...plane.connections.refused },
     requests: plane.requests,
     refusals: Object.fromEntries(plane.refusals),
     accessLogDropped: plane.accessLog?.dropped ?? 0,

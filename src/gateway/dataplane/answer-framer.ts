@@ -18,6 +18,9 @@ export class AnswerFramer {
 
   readonly #plane: Plane;
   readonly #wire: ClientWire;
+  /** By the last `flush` and what was written through before it. */
+  flushedBytes = 0;
+  #throughBytes = 0;
   #length = 0;
   #isStreamed = false;
   #chunks = false;
@@ -78,12 +81,15 @@ export class AnswerFramer {
 
   /** Writes bytes where they are: nothing may be read over them before the client has them. */
   #writeThrough(bytes: Buffer, from: number, to: number): void {
+    this.#throughBytes += to - from;
     this.#wire.write(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to));
   }
 
   /** True while something that was written is still referenced. */
   flush(): boolean {
     const length = this.#length;
+    this.flushedBytes = length + this.#throughBytes;
+    this.#throughBytes = 0;
     if (length > 0) {
       this.#length = 0;
       if (this.#wire.write(this.#plane.scratchTo(length))) this.#plane.renewScratch();

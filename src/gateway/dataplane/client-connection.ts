@@ -12,6 +12,7 @@ import { type OwnAnswer, ownAnswerText } from './own-answer.ts';
 import { HELD, Pauses } from './pauses.ts';
 import type { Plane } from './plane.ts';
 import { scanRequest } from './scan-request.ts';
+import { TakeRate } from './take-rate.ts';
 import type { ClientWire, WireUser } from './wire.ts';
 
 /** head: between or in heads · body: reading a request's body · wait: the request is complete · linger: answered for the last time. */
@@ -30,9 +31,11 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
   readonly #exchange: Exchange;
   readonly #framer: AnswerFramer;
   readonly #pauses: Pauses;
+  readonly #rate: TakeRate;
   #phase: number = PHASE.head;
   #keeps = true;
   #isReading = false;
+  #isProven = false;
   #waiting: HeadBuffer | undefined;
   #ahead: Buffer | undefined;
   #lingered = 0;
@@ -44,10 +47,12 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
     this.deadlineAt = plane.tick() + (plane.isDraining ? LIMITS.lingerMs : LIMITS.keepAliveIdleMs);
     plane.clientsAccepted++;
     plane.clients.add(this);
+    plane.unproven.add(this);
     this.wire = openWire(this);
     this.#pauses = new Pauses(this.wire);
     this.#framer = new AnswerFramer(plane, this.wire);
     this.#about = new AboutClient(origin);
+    this.#rate = new TakeRate(origin.stallMs);
     this.#exchange = new Exchange(plane, this, newAdmitted(origin.peer));
     if (early !== null) this.onBytes(early, early.length);
   }
@@ -80,6 +85,7 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
 
   onWritable(): void {
     const now = this.#plane.tick();
+    this.#rate.taken(now);
     if (this.#phase === PHASE.head && this.#waiting === undefined) this.deadlineAt = now + LIMITS.keepAliveIdleMs;
     else if (this.#phase === PHASE.body) this.deadlineAt = now + LIMITS.bodyIdleMs;
     else if (this.#phase === PHASE.wait) this.deadlineAt = Number.POSITIVE_INFINITY;
@@ -107,6 +113,7 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
     this.#exchange.leave();
     this.#phase = PHASE.closed;
     this.#plane.clients.remove(this);
+    if (!this.#isProven) this.#plane.unproven.delete(this);
     this.#waiting = undefined;
     this.#ahead = undefined;
   }
@@ -165,6 +172,10 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
   }
 
   #startRequest(bytes: Buffer, end: number, head: Head): void {
+    if (!this.#isProven) {
+      this.#isProven = true;
+      this.#plane.unproven.delete(this);
+    }
     const exchange = this.#exchange;
     this.#framer.isVersion10 = head.isVersion10;
     this.#keeps = !head.closes && !head.isVersion10;
@@ -239,6 +250,7 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
   }
 
   beginAnswer(source: Buffer, head: Head, extraLine: string): void {
+    this.#rate.begin();
     this.#framer.begin(source, head, extraLine, this.#closes);
   }
 
@@ -252,7 +264,7 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
 
   flush(): boolean {
     if (!this.#framer.flush()) return false;
-    this.deadlineAt = this.#plane.now() + LIMITS.stallMs;
+    this.deadlineAt = this.#rate.waits(this.#plane.now(), this.#framer.flushedBytes);
     return true;
   }
 

@@ -39,15 +39,18 @@ export class FrontDoor {
 
   /** Takes a socket that is paused. */
   accept(socket: Socket): void {
-    const { clients, opening } = this.#plane;
-    if (clients.size + opening.size >= LIMITS.clientConnections || opening.size >= LIMITS.opening) {
+    const { clients, opening, connections } = this.#plane;
+    const { connections: most = LIMITS.clientConnections } = this.#settings.limits ?? {};
+    const refusal = clients.size + opening.size >= most ? 'total' : opening.size >= LIMITS.opening ? 'opening' : undefined;
+    if (refusal !== undefined) {
+      connections.refused[refusal]++;
       socket.destroy();
       return;
     }
     const origin = originOf(socket, this.#settings);
     // A header of somebody else is not believed: for us it is what the client sends.
     if (this.#proxies?.has(origin.peer)) this.#askProxy(socket, origin);
-    else this.#secure(socket, origin);
+    else this.#enter(socket, origin);
   }
 
   #askProxy(socket: Socket, origin: Origin): void {
@@ -55,21 +58,36 @@ export class FrontDoor {
     opening.add(socket);
     readProxyHeader(socket, (outcome) => {
       opening.delete(socket);
-      if (outcome.kind !== 'refused') this.#secure(socket, originBehind(origin, outcome));
+      if (outcome.kind !== 'refused') this.#enter(socket, originBehind(origin, outcome));
       else if (outcome.why !== undefined) this.#plane.countRefusal(`proxy-${outcome.why}`);
     });
   }
 
-  #secure(socket: Socket, origin: Origin): void {
+  /** The client is known: it is let in if it has not too much already, or is a proxy that has many clients. */
+  #enter(socket: Socket, from: Origin): void {
+    const trustedHops = this.#trusted?.has(from.peer) ? (this.#settings.trust?.hops ?? 0) : 0;
+    if (trustedHops > 0) {
+      this.#secure(socket, { ...from, trustedHops }, undefined);
+      return;
+    }
+    const leave = this.#plane.connections.enter(from.peer, this.#settings.limits?.connectionsPerClient ?? LIMITS.connectionsPerClient);
+    if (leave === undefined) socket.destroy();
+    else this.#secure(socket, from, leave);
+  }
+
+  #secure(socket: Socket, origin: Origin, gone: (() => void) | undefined): void {
     if (this.#tls === undefined) {
-      this.#serve(origin, (user) => Wire.accepted(socket, user, this.#plane.readBuffer), earlyOf(socket));
+      this.#serve(origin, (user) => Wire.accepted(socket, user, this.#plane.readBuffer, gone), earlyOf(socket));
       return;
     }
     const { opening } = this.#plane;
     opening.add(socket);
     // F1: what broke is told by its close.
     socket.on('error', () => undefined);
-    socket.once('close', () => opening.delete(socket));
+    socket.once('close', () => {
+      opening.delete(socket);
+      gone?.();
+    });
     this.#tls.secure(socket, origin, (secured, its) => {
       opening.delete(socket);
       this.#serve(its, (user) => new TlsWire(secured, socket, user, this.#plane.readBuffer), earlyOf(secured));
@@ -77,9 +95,16 @@ export class FrontDoor {
   }
 
   /** The last step: who the client is and what it speaks are known. */
-  #serve(from: Origin, openWire: (user: WireUser) => ClientWire, early: Buffer | null): void {
-    const trustedHops = this.#trusted?.has(from.peer) ? (this.#settings.trust?.hops ?? 0) : 0;
-    new ClientConnection(this.#plane, trustedHops === 0 ? from : { ...from, trustedHops }, openWire, early);
+  #serve(origin: Origin, openWire: (user: WireUser) => ClientWire, early: Buffer | null): void {
+    const { unproven, connections } = this.#plane;
+    if (unproven.size >= LIMITS.unproven) {
+      connections.refused.unproven++;
+      for (const oldest of unproven) {
+        oldest.wire.destroy();
+        break;
+      }
+    }
+    new ClientConnection(this.#plane, origin, openWire, early);
   }
 }
 

@@ -16,6 +16,10 @@ export const LIMITS = {
   bodyBytes: 1024 * 1024 * 1024,
   informationalAnswers: 16,
   clientConnections: 50_000,
+  /** Of one client, unless its listener says otherwise: nobody alone can take all there are. */
+  connectionsPerClient: 12_500,
+  /** Connections that never had a request; of more, the oldest is closed. */
+  unproven: 12_500,
   /** Of them, those that are not known well enough to serve yet. */
   opening: 10_000,
   /** Of TLS, until we know what the client asks for. */
@@ -34,8 +38,9 @@ export const LIMITS = {
   connectTimeoutMs: 2_000,
   answerHeadTimeoutMs: 60_000,
   answerIdleMs: 60_000,
-  /** A client that takes nothing of its answer for this long is cut off. */
+  /** A client that does not take what it is handed within this time is cut off; and one that was waited for longer than that in all, if it is slower than this. */
   stallMs: 60_000,
+  takeMinBytesPerSecond: 240,
   tunnelIdleMs: 3_600_000,
   /** Before idle connections of a gateway that drains are closed, and over how long that is spread. */
   drainGraceMs: 500,

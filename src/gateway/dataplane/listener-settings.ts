@@ -8,6 +8,16 @@ export interface Trust {
   readonly hops: number;
 }
 
+/** Bounds of connections; each worker counts for itself. What is absent is as everywhere. */
+export interface ConnectionLimits {
+  /** Of all listeners together. */
+  readonly connections?: number | undefined;
+  /** Of an IPv4 address or the /64 of an IPv6 address. A trusted proxy has no such bound. */
+  readonly connectionsPerClient?: number | undefined;
+  /** How long a client may take nothing of its answer. */
+  readonly stallMs?: number | undefined;
+}
+
 /** How the connections of one listener are treated. Plain data: it is sent to every worker. */
 export interface ListenerSettings {
   /** All its requests go to the service that has this port. */
@@ -17,6 +27,7 @@ export interface ListenerSettings {
   /** Absent: connections are not secure. */
   readonly tls?: TlsSettings;
   readonly trust?: Trust;
+  readonly limits?: ConnectionLimits;
 }
 
 /** An ordinary listener for clients: what they say of themselves is not believed, and requests are routed by host and path. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Choice, Choices } from '../tls/choices.ts';
 import type { ClientIdentity } from '../tls/client-identity.ts';
 import { peerIp } from './ip-address.ts';
+import { LIMITS } from './limits.ts';
 import type { ListenerSettings } from './listener-settings.ts';
 import type { ProxyOutcome } from './proxy-step.ts';
 
@@ -17,6 +18,8 @@ export interface Origin {
   readonly tls: TlsFacts | undefined;
   /** How many addresses from the right of X-Forwarded-For the client is; 0: the other side is the client, and nothing it says of itself counts. */
   readonly trustedHops: number;
+  /** How long the client may take nothing of an answer. */
+  readonly stallMs: number;
 }
 
 /** How a secure connection came to be. */
@@ -31,7 +34,15 @@ export interface TlsFacts {
 /** The origin of a socket as the kernel knows it. */
 export function originOf(socket: Socket, settings: ListenerSettings): Origin {
   const peer = peerIp(socket.remoteAddress ?? '');
-  return { peer, port: socket.localPort ?? 0, scheme: 'http', internalPort: settings.internalPort, tls: undefined, trustedHops: 0 };
+  return {
+    peer,
+    port: socket.localPort ?? 0,
+    scheme: 'http',
+    internalPort: settings.internalPort,
+    tls: undefined,
+    trustedHops: 0,
+    stallMs: settings.limits?.stallMs ?? LIMITS.stallMs,
+  };
 }
 
 /** The origin by what a trusted proxy says of the connection. */

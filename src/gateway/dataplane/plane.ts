@@ -5,6 +5,7 @@ import type { Backend } from './backend.ts';
 import { HEX } from './byte-classes.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { after, monotonicNow, soon } from './clock.ts';
+import { ConnectionCounts } from './connection-counts.ts';
 import { Head } from './head.ts';
 import { hexDigit } from './head-writer.ts';
 import { IntrusiveList } from './intrusive-list.ts';
@@ -28,6 +29,9 @@ export class Plane {
   /** Accepted, but who is there or what it speaks is not known yet. */
   readonly opening = new Set<Socket>();
   readonly tls = new TlsState();
+  /** Clients that have not sent a request yet, the oldest first. */
+  readonly unproven = new Set<ClientConnection>();
+  readonly connections = new ConnectionCounts();
   readonly slabs = new Slabs();
   /** All connections are read into it: one read is used up or copied before the next. */
   readonly readBuffer = Buffer.allocUnsafeSlow(LIMITS.readBytes);

@@ -92,8 +92,8 @@ export class Wire {
     };
   }
 
-  /** Takes over a connection that a paused server accepted. `net.Server` offers no buffer of ours for it, so its handle is wrapped again. */
-  static accepted(socket: Socket, user: WireUser, buffer: Buffer): Wire {
+  /** Takes over a connection that a paused server accepted. `net.Server` offers no buffer of ours for it, so its handle is wrapped again. `gone` is called when it has ended. */
+  static accepted(socket: Socket, user: WireUser, buffer: Buffer, gone?: () => void): Wire {
     const holder = socket as unknown as { _handle: { reading: boolean; readStop(): void } | null };
     const handle = holder._handle;
     holder._handle = null;
@@ -105,6 +105,7 @@ export class Wire {
     socket.destroy();
     const wire = new Wire(user, (onread) => new Socket({ handle, onread, allowHalfOpen: true } as unknown as SocketConstructorOpts), buffer);
     wire.#socket.setNoDelay(true);
+    if (gone !== undefined) wire.#socket.once('close', gone);
     wire.#goDirect();
     wire.#socket.resume();
     return wire;

@@ -9,6 +9,7 @@ import { address, listeners, trust } from './listener-schema.ts';
 const MAX_BACKENDS = 1_000;
 const MAX_ROUTES = 10_000;
 const MAX_WORKERS = 64;
+const MAX_CONNECTIONS = 1_000_000;
 
 const HOST = /^(?:\*|(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*)$/;
 /** Unreserved characters and those that a path may carry as they are (RFC 3986, section 3.3), without percent-encoding. */
@@ -92,6 +93,13 @@ export const gatewaySchema = z.strictObject({
   name: serviceName.optional(),
   listen: listeners,
   trust: trust.optional(),
+  limits: z
+    .strictObject({
+      connections: whole({ from: 1, to: MAX_CONNECTIONS }).optional(),
+      connectionsPerClient: whole({ from: 1, to: MAX_CONNECTIONS }).optional(),
+      stall: positiveDuration.optional(),
+    })
+    .optional(),
   admin: admin.optional(),
   workers: whole({ from: 1, to: MAX_WORKERS }).optional(),
   accessLog: z.string().min(1, 'must be a folder').optional(),

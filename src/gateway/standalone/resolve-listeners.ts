@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
+import { parseDurationMs } from '#base/duration';
 import type { SpecIssue } from '#model/spec-issues';
 import type { Address } from '#world/world';
-import type { ListenerSettings } from '../dataplane/listener-settings.ts';
+import type { ConnectionLimits, ListenerSettings } from '../dataplane/listener-settings.ts';
 import type { TlsSettings } from '../tls/tls-settings.ts';
 import type { GatewayInput } from './config-schema.ts';
 import { addressOf, formatAddress } from './config-values.ts';
@@ -26,13 +27,14 @@ type TlsInput = NonNullable<Exclude<ListenerInput, string>['tls']>;
 interface Where {
   readonly folder: string;
   readonly at: readonly string[];
+  readonly limits: GatewayInput['limits'];
 }
 
 /** Where the gateway listens, by a file that was checked. Paths in it begin at `folder`. */
-export function listenersOf({ listen, trust }: GatewayInput, folder: string): readonly PlannedListener[] {
+export function listenersOf({ listen, trust, limits }: GatewayInput, folder: string): readonly PlannedListener[] {
   return (Array.isArray(listen) ? listen : [listen]).map((given, index) => {
     const at = Array.isArray(listen) ? ['listen', String(index)] : ['listen'];
-    return listenerOf({ trust, ...(typeof given === 'string' ? { address: given } : given) }, { folder, at });
+    return listenerOf({ trust, ...(typeof given === 'string' ? { address: given } : given) }, { folder, at, limits });
   });
 }
 
@@ -40,6 +42,7 @@ function listenerOf({ address, proxyProtocol, trust, tls }: Exclude<ListenerInpu
   const settings: ListenerSettings = {
     ...(proxyProtocol === undefined ? {} : { proxyFrom: proxyProtocol }),
     ...(trust === undefined ? {} : { trust: Array.isArray(trust) ? { from: trust, hops: 1 } : { from: trust.from, hops: trust.hops ?? 1 } }),
+    ...(where.limits === undefined ? {} : { limits: limitsOf(where.limits) }),
   };
   return {
     address: addressOf(address),
@@ -55,6 +58,10 @@ function tlsOf({ certificates, unknownNames = 'serve', minVersion = 1.2 }: TlsIn
     unknownNames,
     minVersion: Number(minVersion) === 1.3 ? 'TLSv1.3' : 'TLSv1.2',
   };
+}
+
+function limitsOf({ connections, connectionsPerClient, stall }: NonNullable<GatewayInput['limits']>): ConnectionLimits {
+  return { connections, connectionsPerClient, stallMs: stall === undefined ? undefined : parseDurationMs(stall) };
 }
 
 /** Addresses that are given twice. */
