@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { echoLoad } from './gateway-echo.ts';
 import { startHaven } from './gateway-haven.ts';
-import { accounted, closedLoop, idleConnections, type Measured, openLoop, residentMiB } from './gateway-load.ts';
+import { accounted, closedLoop, handshakes, idleConnections, type Measured, openLoop, residentMiB } from './gateway-load.ts';
 import { type Backends, type Peer, startCaddy, startHaproxy, startNginx, startNpmProxy } from './gateway-peers.ts';
 
 /** How each peer is started, by its name in the tables. Ports are in steps of 10: HTTP, TLS, admin. */
@@ -58,6 +58,27 @@ export const CASES: readonly Case[] = [
     title: 'WebSocket message of 64 bytes and its echo, 64 connections',
     peers: NATIVE,
     measure: async (peer, seconds) => await accounted(peer, async () => await echoLoad({ port: peer.port, connections: 64, seconds })),
+  },
+  {
+    name: 'tls-64',
+    group: 'tls',
+    title: 'small GET over kept TLS connections (TLS 1.3), 64 connections',
+    peers: NATIVE,
+    measure: async (peer, seconds) => await closedLoop(peer, { scheme: 'https', path: '/small', bodyBytes: smallBytes, connections: 64, seconds }),
+  },
+  {
+    name: 'tls-full',
+    group: 'tls',
+    title: 'full TLS handshake (ECDSA P-256) with one small GET',
+    peers: NATIVE,
+    measure: async (peer, seconds) => await handshakes(peer, { resumed: false, seconds }),
+  },
+  {
+    name: 'tls-resumed',
+    group: 'tls',
+    title: 'resumed TLS handshake with one small GET',
+    peers: NATIVE,
+    measure: async (peer, seconds) => await handshakes(peer, { resumed: true, seconds }),
   },
   {
     name: 'latency',

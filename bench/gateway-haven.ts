@@ -22,17 +22,18 @@ export async function startHaven(name: string, port: number, backends: Backends,
   return await startProgram({
     name,
     port,
+    tlsPort: port + 1,
     command: [process.execPath, launcher, 'gateway', 'run', file],
     directory,
     workersOf: (pid) => processTree(pid).filter((each) => readFileSync(`/proc/${each}/cmdline`, 'latin1').includes('worker.main')),
   });
 }
 
-function configOf(port: number, { ports, echoPort }: Backends, { workers = 1, moreServices = 0 }: HavenVariant): object {
+function configOf(port: number, { ports, echoPort, certificate }: Backends, { workers = 1, moreServices = 0 }: HavenVariant): object {
   const origin = `127.0.0.1:${ports[0]}`;
   const more = Array.from({ length: moreServices }, (_, i) => `more-${i}`);
   return {
-    listen: `127.0.0.1:${port}`,
+    listen: [`127.0.0.1:${port}`, { address: `127.0.0.1:${port + 1}`, tls: { certificates: [{ cert: certificate, key: certificate }] } }],
     admin: `127.0.0.1:${port + 2}`,
     workers,
     routes: [

@@ -70,6 +70,29 @@ export async function closedLoop(peer: Peer, { path, bodyBytes, connections, sec
   }
 }
 
+/** TLS handshakes one after the other, each with one small GET; `resumed`: all but the first with the session of the first. */
+export async function handshakes(peer: Peer, { resumed, seconds }: { readonly resumed: boolean; readonly seconds: number }): Promise<Measured> {
+  const session = resumed ? '-reuse' : '-new';
+  const [command, ...args] = onCore('load', [
+    'openssl',
+    's_time',
+    '-connect',
+    `localhost:${peer.tlsPort}`,
+    session,
+    '-time',
+    String(seconds),
+    '-www',
+    '/small',
+  ]);
+  return await accounted(peer, async () => {
+    const { stdout } = await run(command, args);
+    // The second line counts by the clock, the first by the CPU time of openssl itself.
+    const count = Number(/(\d+) connections in \d+ real seconds/.exec(stdout)?.[1]);
+    if (!(count > 0)) throw new Error(`${peer.name}: no handshake: ${stdout.slice(-200)}`);
+    return count;
+  });
+}
+
 /** A proxy that answers by itself would be fast. */
 async function verify(peer: Peer, path: string, bodyBytes: number): Promise<void> {
   const answer = await fetch(`http://localhost:${peer.port}${path}`, { method: path === '/post' ? 'POST' : 'GET' });

@@ -105,7 +105,7 @@ export async function startCaddy(port: number, { ports, echoPort, certificate }:
   const sites = `handle /three* {\n reverse_proxy ${ports.map((each) => `127.0.0.1:${each}`).join(' ')} {\n ${keep}\n }\n }
   handle /echo* {\n reverse_proxy 127.0.0.1:${echoPort}\n }
   handle {\n reverse_proxy 127.0.0.1:${ports[0]} {\n ${keep}\n }\n }`;
-  const configuration = `{\n admin off\n auto_https off\n log {\n level ERROR\n }\n}
+  const configuration = `{\n admin off\n default_sni localhost\n auto_https off\n log {\n level ERROR\n }\n}
 http://:${port} {\n bind 127.0.0.1\n ${sites}\n}
 https://localhost:${port + 1} {\n bind 127.0.0.1\n tls ${certificate} ${certificate}\n ${sites}\n}\n`;
   await writeFile(join(directory, 'Caddyfile'), configuration);

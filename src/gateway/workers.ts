@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, type SendHandle } from 'node:child_process';
+import type { ChildProcess, SendHandle } from 'node:child_process';
 import { backoffMs } from '#base/backoff';
 import { onAbort } from '#base/signal';
 import type { Route } from '#model/route';
@@ -7,6 +7,7 @@ import type { HealthUpdate } from './dataplane/dataplane.ts';
 import type { ListenerSettings } from './dataplane/listener-settings.ts';
 import type { ListeningHandle } from './listeners.ts';
 import { TicketRotation } from './tls/ticket-rotation.ts';
+import { startWorkerProcess } from './worker-process.ts';
 import type { BackendObservation, FromWorker, ToWorker, WorkerSample } from './worker-protocol.ts';
 
 /** What every worker must have in force. */
@@ -188,7 +189,7 @@ export class Workers implements AsyncDisposable {
   #start(number: number): void {
     if (this.#isStopping || this.#snapshot === undefined) return;
     const { clock, random } = this.#world;
-    const child = fork(workerEntry, [], { execPath: process.execPath, execArgv: [], serialization: 'json', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = startWorkerProcess();
     const now = clock.now();
     const worker: Worker = { number, child, startedAt: now, applied: 0, listening: new Set(), lastHeardAt: now, sample: undefined, observations: [] };
     this.#workers.set(number, worker);
@@ -262,9 +263,6 @@ export interface WorkersOptions {
   /** Something a status may say has changed: the applied revision, an ejection, requests in flight, readiness. */
   readonly onChange: () => void;
 }
-
-/** Beside this file, with the same ending: `.ts` as written, `.js` as built. */
-const workerEntry = import.meta.filename.replace(/workers\.([jt]s)$/, 'worker.main.$1');
 
 async function exited(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;

@@ -1,0 +1,26 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { getCompileCacheDir } from 'node:module';
+
+/**
+ * Options of V8 for a process that runs a few hot functions and makes little garbage.
+ *
+ * The first two let TurboFan inline the scanners and writers of heads into their callers: a tenth of the time spent in JavaScript. The third keeps the young
+ * generation where a processor's cache can hold it, and memory small.
+ */
+const ENGINE_OPTIONS = ['--max-inlined-bytecode-size=1000', '--max-inlined-bytecode-size-cumulative=3000', '--max-semi-space-size=2'];
+
+/** Beside this file, with the same ending: `.ts` as written, `.js` as built. */
+const workerEntry = import.meta.filename.replace(/worker-process\.([jt]s)$/, 'worker.main.$1');
+
+/** Starts a worker's process. */
+export function startWorkerProcess(): ChildProcess {
+  // What is compiled already need not be made from TypeScript again, and who need not do that has 30 MiB less.
+  const cache = process.env['NODE_COMPILE_CACHE'] ?? getCompileCacheDir();
+  return fork(workerEntry, [], {
+    execPath: process.execPath,
+    execArgv: ENGINE_OPTIONS,
+    env: { ...process.env, ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }) },
+    serialization: 'json',
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+}
