@@ -1,17 +1,24 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { after, soon } from './clock.ts';
 import { handleOf, internals, type StreamHandle, type WriteRequest } from './stream-internals.ts';
 import type { WireUser } from './wire.ts';
 
 /** Beyond it a wire says that it is pending. */
 const mostQueuedBytes = 64 * 1024;
+/** A write this small is not asked whether the kernel took it; if it did not, the next one waits. */
+const smallBytes = 4 * 1024;
+const lookAgainMs = 20;
 const NOTHING = Buffer.alloc(0);
+
+type TlsHandle = Required<Pick<StreamHandle, 'writeBuffer' | 'readStart' | 'readStop' | 'writeQueueSize'>>;
 
 /**
  * One TLS connection, used as a `Wire` is. What is written has been encrypted, or copied, when `write` returns; it says whether to wait for `onWritable` before more.
  *
- * T1: Node's TLS ends the process when a second write begins before the first is over, so one is under way and the others wait in one queue. T2: nothing is handed
- * to the user while reading is paused: what had been decrypted by then waits.
+ * T1: Node's TLS ends the process when a second write begins before the first is over. It is over when the TLS has handed all its bytes to the connection below
+ * (`writeQueueSize` is 0); until then others wait in one queue. T2: nothing is handed to the user while reading is paused: what had been decrypted by then waits.
+ * T3: Node looks for `oncomplete` when a write ends, so it is there only if somebody waits for that: most writes call nothing back, and their request is used again.
  */
 export class TlsWire {
   readonly #socket: TLSSocket;
@@ -19,10 +26,12 @@ export class TlsWire {
   readonly #raw: Socket;
   readonly #user: WireUser;
   /** Set while the stream machinery is skipped. */
-  #handle: Required<Pick<StreamHandle, 'writeBuffer' | 'readStart' | 'readStop'>> | undefined;
+  #handle: TlsHandle | undefined;
   #buffer: Buffer;
   #nextBuffer: Buffer | undefined;
-  #isWriting = false;
+  /** Of the write under way, or of the last one. */
+  #request: WriteRequest<TlsWire> | undefined;
+  #isAwaited = false;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
   /** `write` said that it is pending, and `onWritable` has not come yet. */
@@ -59,25 +68,45 @@ export class TlsWire {
   write(bytes: Buffer): boolean {
     const handle = this.#handle;
     if (handle === undefined || internals === undefined) return this.#writeThroughStream(bytes);
-    if (this.#isWriting) {
-      // T1.
+    // T1.
+    if (handle.writeQueueSize > 0) {
       this.#queue.push(Buffer.from(bytes));
       this.#queuedBytes += bytes.length;
       if (this.#queuedBytes > mostQueuedBytes) this.isPending = true;
+      this.#await();
       return this.isPending;
     }
-    const request = new internals.WriteWrap() as WriteRequest<TlsWire>;
-    request.owner = this;
-    request.oncomplete = writeDone;
-    this.#isWriting = true;
+    const request = this.#request ?? new internals.WriteWrap();
+    this.#request = request;
     if (handle.writeBuffer(request, bytes) !== 0) {
-      this.#isWriting = false;
       this.destroy();
       return false;
     }
-    // That the kernel took it is told later even if it did so at once.
-    if ((handleOf(this.#raw)?.writeQueueSize ?? 0) > 0) this.isPending = true;
+    if (bytes.length > smallBytes && (handleOf(this.#raw)?.writeQueueSize ?? 0) > 0) {
+      this.isPending = true;
+      this.#await();
+    }
     return this.isPending;
+  }
+
+  /** The end of the write under way will be told (T3). */
+  #await(): void {
+    if (this.#isAwaited) return;
+    this.#isAwaited = true;
+    const request = this.#request;
+    this.#request = undefined;
+    if (request !== undefined) {
+      request.owner = this;
+      request.oncomplete = requestDone;
+    }
+    // What is under way may not be ours, but a ticket or an answer to a change of keys: nobody tells its end.
+    soon(() => this.#look());
+  }
+
+  #look(): void {
+    if (!this.#isAwaited || this.#isClosed) return;
+    if ((this.#handle?.writeQueueSize ?? 0) === 0) this.#written();
+    else after(lookAgainMs, () => this.#look());
   }
 
   writeText(text: string): boolean {
@@ -107,7 +136,10 @@ export class TlsWire {
   /** Sends what is queued, then says that nothing more comes. Reading goes on. */
   end(): void {
     this.#isEnding = true;
-    if (this.#isWriting) return;
+    if (this.#handle !== undefined && this.#handle.writeQueueSize > 0) {
+      this.#await();
+      return;
+    }
     this.#handle = undefined;
     this.#socket.end();
   }
@@ -130,6 +162,7 @@ export class TlsWire {
     const handle = handleOf(this.#socket);
     if (internals === undefined || typeof handle?.writeBuffer !== 'function' || typeof handle.useUserBuffer !== 'function') return;
     if (typeof handle.onread !== 'function' || typeof handle.readStart !== 'function' || typeof handle.readStop !== 'function') return;
+    if (typeof handle.writeQueueSize !== 'number') return;
     const { streamBaseState, kReadBytesOrError } = internals;
     const ofNode = handle.onread;
     handle.useUserBuffer(this.#buffer);
@@ -144,7 +177,7 @@ export class TlsWire {
       this.#buffer = next;
       return next;
     };
-    this.#handle = handle as Required<StreamHandle>;
+    this.#handle = handle as TlsHandle;
   }
 
   #take(bytes: Buffer, count: number): void {
@@ -180,6 +213,21 @@ export class TlsWire {
     this.#user.onWritable();
   }
 
+  #written(): void {
+    this.#isAwaited = false;
+    if (this.#isClosed) return;
+    if (this.#queue.length > 0) {
+      const bytes = this.#queue.length === 1 ? (this.#queue[0] as Buffer) : Buffer.concat(this.#queue);
+      this.#queue = [];
+      this.#queuedBytes = 0;
+      this.write(bytes);
+      if (this.isPending || this.#isEnding) this.#await();
+      return;
+    }
+    this.#drained();
+    if (this.#isEnding) this.end();
+  }
+
   static deliverParked(wire: TlsWire): void {
     while (wire.#parked.length > 0 && !wire.#isPaused && !wire.#isClosed) {
       const bytes = wire.#parked.shift() as Buffer;
@@ -191,18 +239,8 @@ export class TlsWire {
   }
 
   static writeDone(wire: TlsWire, status: number): void {
-    wire.#isWriting = false;
     if (status < 0) wire.destroy();
-    if (wire.#isClosed) return;
-    if (wire.#queue.length > 0) {
-      const bytes = wire.#queue.length === 1 ? (wire.#queue[0] as Buffer) : Buffer.concat(wire.#queue);
-      wire.#queue = [];
-      wire.#queuedBytes = 0;
-      wire.write(bytes);
-      return;
-    }
-    wire.#drained();
-    if (wire.#isEnding && !wire.#isWriting) wire.end();
+    else if (wire.#isAwaited) wire.#written();
   }
 }
 
@@ -210,7 +248,7 @@ function deliverParked(wire: TlsWire): void {
   TlsWire.deliverParked(wire);
 }
 
-function writeDone(this: WriteRequest<TlsWire>, status: number): void {
+function requestDone(this: WriteRequest<TlsWire>, status: number): void {
   const wire = this.owner;
   this.owner = undefined;
   if (wire !== undefined) TlsWire.writeDone(wire, status);
