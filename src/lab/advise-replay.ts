@@ -1,6 +1,6 @@
 import { makeQueuePolicy } from '#policy/queue/policies';
+import { makePredictor } from '#policy/queue/predictors';
 import type { Micros } from '#policy/queue/queue-policy';
-import { makePredictor } from './advise-predictor.ts';
 import { outageLaws, ReplaySource } from './advise-source.ts';
 import type { ReplayTable } from './advise-table.ts';
 import { isMeasured, resampleReplay } from './advise-table.ts';

@@ -1,6 +1,6 @@
 import { Heap } from '#base/heap';
+import type { Predictor } from '#policy/queue/predictors';
 import type { Micros } from '#policy/queue/queue-policy';
-import type { Predictor } from './advise-predictor.ts';
 import type { ReplayTable } from './advise-table.ts';
 import type { Outage } from './event-log-jobs.ts';
 import type { JobRecord, JobSource } from './job-source.ts';
@@ -83,6 +83,7 @@ export class ReplaySource implements JobSource {
     record.weight = table.weight[index] as number;
     record.priority = table.priority[index] as number;
     record.width = table.width[index] as number;
+    record.deadline = at + (table.due[index] as number);
     record.kind = table.tenant[index] as number;
     record.tenant = table.tenants[record.kind] ?? 'all';
     this.#patience = table.patience[index] as number;

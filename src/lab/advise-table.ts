@@ -1,4 +1,5 @@
 import { PlatformError } from '#base/errors';
+import { sizeBucket } from '#policy/queue/predictors';
 import type { Micros } from '#policy/queue/queue-policy';
 import { pickBlocks } from './compare-table.ts';
 import type { Outage, RecordedJob, Recording } from './event-log-jobs.ts';
@@ -14,8 +15,10 @@ export interface ReplayTable {
   readonly weight: Float64Array;
   readonly priority: Float64Array;
   readonly width: Float64Array;
+  /** How long after its arrival it should be done; Infinity when there is no deadline. */
+  readonly due: Float64Array;
   readonly tenant: Float64Array;
-  /** What predictors go by: tenant and handler. */
+  /** What predictors go by: tenant, handler and the bucket of the declared size. */
   readonly kind: Float64Array;
   /** How long it waits before it is cancelled; Infinity when it was not. */
   readonly patience: Float64Array;
@@ -40,7 +43,7 @@ export interface LogCounts {
   readonly outages: number;
 }
 
-const COLUMNS = ['at', 'size', 'estimate', 'weight', 'priority', 'width', 'tenant', 'kind', 'patience', 'stay', 'isMeasured'] as const;
+const COLUMNS = ['at', 'size', 'estimate', 'weight', 'priority', 'width', 'due', 'tenant', 'kind', 'patience', 'stay', 'isMeasured'] as const;
 const FEWEST_JOBS = 50;
 
 /** INVALID when fewer than 50 jobs ended: nothing could be concluded from them. */
@@ -63,6 +66,7 @@ export function replayTableOf(recording: Recording): { readonly table: ReplayTab
     columns.weight[index] = job.weight;
     columns.priority[index] = job.priority;
     columns.width[index] = job.width;
+    columns.due[index] = job.deadline - job.submitted;
     columns.tenant[index] = numberOf(tenants, job.tenant);
     columns.kind[index] = numberOf(kinds, kindOf(job));
     columns.patience[index] = job.ending === 'cancelled' && job.firstStart < 0 ? job.endedAt - job.submitted : Number.POSITIVE_INFINITY;
@@ -115,7 +119,7 @@ function emptyColumns(jobs: number): Columns {
 }
 
 function kindOf(job: RecordedJob): string {
-  return `${job.tenant}\n${job.handler}`;
+  return `${job.tenant}\n${job.handler}\n${sizeBucket(job.estimate)}`;
 }
 
 function numberOf(numbers: Map<string, number>, name: string): number {

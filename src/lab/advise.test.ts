@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeQueuePolicy } from '#policy/queue/policies';
+import { makePredictor } from '#policy/queue/predictors';
 import type { Candidate } from './advise.ts';
 import { advise, calibrate } from './advise.ts';
 import { candidatePolicies, roundMicros } from './advise-candidates.ts';
-import { makePredictor } from './advise-predictor.ts';
 import { predictionOf, readPrediction, recheck } from './advise-recheck.ts';
 import type { Replay, ReplayFigures } from './advise-replay.ts';
 import { recordedFigures, replayRecording } from './advise-replay.ts';

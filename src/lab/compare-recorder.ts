@@ -2,7 +2,7 @@ import type { Micros } from '#policy/queue/queue-policy';
 import { Histogram } from './histogram.ts';
 import type { JobRecord, JobSource } from './job-source.ts';
 import type { SimTask } from './sim-task.ts';
-import type { SimulationObserver } from './simulator.ts';
+import type { SimulationObserver } from './simulation-options.ts';
 
 /** Slowdowns are kept in histograms as whole millionths. */
 export const SLOWDOWN_UNIT = 1_000_000;

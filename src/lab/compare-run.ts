@@ -15,9 +15,11 @@ import type { JobSource } from './job-source.ts';
 import { UNIT } from './job-source.ts';
 import type { JobStatistics } from './job-statistics.ts';
 import { parseLaw } from './laws.ts';
+import { observers, predicting } from './predicting-source.ts';
 import type { Scenario } from './scenario.ts';
 import { estimatorOf, sourceOf } from './scenario.ts';
 import { SharingSimulation } from './sharing-simulator.ts';
+import type { SimulationObserver } from './simulation-options.ts';
 import { JobSimulation } from './simulator.ts';
 import type { WindowMeter } from './window-meter.ts';
 
@@ -90,8 +92,11 @@ export function runCompared(run: ComparedRun): RunFigures {
   if (warmup >= jobs) throw new PlatformError('INVALID', `Cannot compare on ${jobs} jobs after a warm-up of ${warmup}, because at least one must be measured`);
   const tau = scenario.tau ?? 10 * UNIT;
   const recorder = new Recorder({ tau, jobs, warmup, isDetailed: run.isDetailed === true });
-  const source = recorder.counting(table === undefined ? sourceOf(scenario) : new TableSource(table, { seed: scenario.seed, estimate: estimatorOf(scenario) }));
-  const ended = simulate(scenario, { source, jobs, warmup, recorder, isTrace: table !== undefined, isWide: table?.width.some((width) => width > 1) === true });
+  const drawn = table === undefined ? sourceOf(scenario) : new TableSource(table, { seed: scenario.seed, estimate: estimatorOf(scenario) });
+  const predicted = scenario.estimates?.model === 'predicted' ? predicting(drawn, scenario.estimates.by) : undefined;
+  const source = recorder.counting(predicted?.source ?? drawn);
+  const observer = observers(recorder, predicted?.observer);
+  const ended = simulate(scenario, { source, jobs, warmup, observer, isTrace: table !== undefined, isWide: table?.width.some((width) => width > 1) === true });
   return {
     policy: scenario.policy,
     metrics: metricsOf(scenario, ended, recorder),
@@ -108,14 +113,14 @@ interface Input {
   readonly source: JobSource;
   readonly jobs: number;
   readonly warmup: number;
-  readonly recorder: Recorder;
+  readonly observer: SimulationObserver;
   readonly isTrace: boolean;
   readonly isWide: boolean;
 }
 
 function simulate(scenario: Scenario, input: Input): Ended {
-  const { source, jobs, warmup, recorder } = input;
-  const common = { source, jobs, warmup, tau: scenario.tau ?? 10 * UNIT, observer: recorder, window: input.isTrace ? ('all' as const) : ('steady' as const) };
+  const { source, jobs, warmup, observer } = input;
+  const common = { source, jobs, warmup, tau: scenario.tau ?? 10 * UNIT, observer, window: input.isTrace ? ('all' as const) : ('steady' as const) };
   const policy = parsePolicyString(scenario.policy);
   const sharing = policy.options.size === 0 ? SHARING[policy.name] : undefined;
   if (sharing !== undefined) {

@@ -1,4 +1,5 @@
 import { PlatformError } from '#base/errors';
+import { sizeBucket } from '#policy/queue/predictors';
 import type { Micros } from '#policy/queue/queue-policy';
 import type { Estimator, JobRecord, JobSource, ListedJob } from './job-source.ts';
 import { RandomStream } from './random-stream.ts';
@@ -14,18 +15,23 @@ export interface JobTable {
   readonly weight: Float64Array;
   readonly priority: Float64Array;
   readonly width: Float64Array;
+  /** How long after its arrival it should be done; Infinity when there is no deadline. */
+  readonly due: Float64Array;
+  /** What predictors go by: a number for each tenant, handler and bucket of the declared size. */
+  readonly group: Float64Array;
   /** Index into `tenants`. */
   readonly tenant: Float64Array;
   readonly tenants: readonly string[];
 }
 
-const COLUMNS = ['at', 'size', 'estimate', 'weight', 'priority', 'width', 'tenant'] as const;
+const COLUMNS = ['at', 'size', 'estimate', 'weight', 'priority', 'width', 'due', 'group', 'tenant'] as const;
 
 /** Puts jobs into a table, sorted by arrival; equal arrivals keep their order. INVALID when there are none. */
 export function tableOfJobs(name: string, jobs: readonly ListedJob[]): JobTable {
   if (jobs.length === 0) throw new PlatformError('INVALID', `Cannot use workload "${name}", because it has no jobs`, { name });
   const sorted = jobs.some((job, index) => index > 0 && job.at < (jobs[index - 1] as ListedJob).at) ? [...jobs].sort((a, b) => a.at - b.at) : jobs;
   const tenants = new Map<string, number>();
+  const groups = new Map<string, number>();
   const table = emptyTable(name, jobs.length, []);
   for (const [index, job] of sorted.entries()) {
     const tenant = job.tenant ?? 'all';
@@ -36,6 +42,10 @@ export function tableOfJobs(name: string, jobs: readonly ListedJob[]): JobTable 
     table.weight[index] = job.weight ?? 1;
     table.priority[index] = job.priority ?? 0;
     table.width[index] = job.width ?? 1;
+    const group = `${tenant}\n${job.handler ?? ''}\n${sizeBucket(job.estimate ?? 0)}`;
+    if (!groups.has(group)) groups.set(group, groups.size);
+    table.group[index] = groups.get(group) ?? 0;
+    table.due[index] = (job.deadline ?? Number.POSITIVE_INFINITY) - job.at;
     table.tenant[index] = tenants.get(tenant) ?? 0;
   }
   return { ...table, tenants: [...tenants.keys()] };
@@ -52,6 +62,8 @@ function emptyTable(name: string, jobs: number, tenants: readonly string[]): Job
     weight: column(),
     priority: column(),
     width: column(),
+    due: column(),
+    group: column(),
     tenant: column(),
     tenants,
   };
@@ -95,6 +107,8 @@ export class TableSource implements JobSource {
     record.weight = table.weight[index] as number;
     record.priority = table.priority[index] as number;
     record.width = table.width[index] as number;
+    record.group = table.group[index] as number;
+    record.deadline = record.at + (table.due[index] as number);
     record.kind = table.tenant[index] as number;
     record.tenant = table.tenants[record.kind] ?? 'all';
     this.nextAt = this.#index < table.jobs ? (table.at[this.#index] as number) : Number.POSITIVE_INFINITY;

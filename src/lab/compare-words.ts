@@ -60,7 +60,7 @@ function estimateWords(comparison: Comparison): readonly string[] {
   const gifted = comparison.summaries.filter((summary) => summary.needsEstimates).map((summary) => summary.policy);
   if (gifted.length === 0 || !comparison.hasExactEstimates) return [];
   return [
-    `${listed(gifted)} ${gifted.length === 1 ? 'was' : 'were'} told the true sizes; with --estimates lognormal:1 ${gifted.length === 1 ? 'it has' : 'they have'} to live with errors.`,
+    `${listed(gifted)} ${gifted.length === 1 ? 'was' : 'were'} told the true sizes; with --estimates lognormal:1, or last-two, ${gifted.length === 1 ? 'it has' : 'they have'} to live with errors.`,
   ];
 }
 

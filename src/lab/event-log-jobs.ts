@@ -13,6 +13,8 @@ export interface RecordedJob {
   readonly priority: number;
   readonly width: number;
   readonly submitted: Micros;
+  /** From the first event; Infinity when there is none. */
+  readonly deadline: Micros;
   /** Service received over all its attempts but those lost with a worker; what is known of it if it did not end. */
   readonly service: Micros;
   /** Declared on arrival or later; 0 when it was not. */
@@ -187,6 +189,7 @@ function recordOf(job: Open, { begin, endedAt }: { readonly begin: Micros; reado
     priority: arrival.priority ?? 0,
     width: arrival.width ?? 1,
     submitted: arrival.at - begin,
+    deadline: arrival.deadline === undefined ? Number.POSITIVE_INFINITY : arrival.deadline - begin,
     service: job.service > 0 ? job.service : (arrival.size ?? 0),
     estimate: job.estimate,
     firstStart: job.firstStart,

@@ -3,7 +3,7 @@ import type { LogEvent, LogHeader } from './event-log.ts';
 import { printLogLine } from './event-log.ts';
 import type { JobRecord, JobSource } from './job-source.ts';
 import type { SimTask } from './sim-task.ts';
-import type { SimulationObserver } from './simulator.ts';
+import type { SimulationObserver } from './simulation-options.ts';
 
 /** Writes a simulation down as a job log: put its source in place of the simulation's, and it as the observer. */
 export class LogWriter implements SimulationObserver {
@@ -36,6 +36,7 @@ export class LogWriter implements SimulationObserver {
           priority,
           width,
           ...(handler === '' ? {} : { handler }),
+          ...(Number.isFinite(record.deadline) ? { deadline: record.deadline } : {}),
           ...(this.#logsEstimates ? { estimate: record.estimate } : {}),
         },
         2,

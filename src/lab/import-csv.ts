@@ -14,6 +14,10 @@ export interface ColumnMap {
   readonly priority?: string;
   readonly weight?: string;
   readonly width?: string;
+  /** A moment, as `at` is. */
+  readonly deadline?: string;
+  /** What predictors go by besides the tenant. */
+  readonly handler?: string;
   /** Columns of numbers that make up the size, each times so many seconds: tokens of a request to a language model. */
   readonly sizeParts?: Readonly<Record<string, number>>;
 }
@@ -47,8 +51,9 @@ const KNOWN: readonly { readonly name: string; readonly needs: readonly string[]
   { name: 'image generation requests', needs: ['gmt_create', 'exec_time_seconds'], columns: { at: 'gmt_create', size: 'exec_time_seconds' } },
   { name: 'plain', needs: ['at', 'size'], columns: { at: 'at', size: 'size', estimate: 'estimate', tenant: 'tenant', width: 'width' } },
 ];
-const FIELDS = ['at', 'size', 'estimate', 'tenant', 'priority', 'weight', 'width'] as const;
-const OPTIONAL_COLUMNS = new Set(['estimate', 'tenant', 'width', 'priority', 'weight']);
+const FIELDS = ['at', 'size', 'estimate', 'tenant', 'priority', 'weight', 'width', 'deadline', 'handler'] as const;
+/** Columns of known files that may be absent. What the user names must be there. */
+const OPTIONAL_COLUMNS: ReadonlySet<string> = new Set(['estimate', 'tenant', 'width', 'priority', 'weight', 'deadline', 'handler']);
 
 /** Reads `at=arrival_s,size=duration_s,tenant=user`. INVALID names what is not a field. */
 export function parseColumnMap(text: string): ColumnMap {
@@ -75,7 +80,7 @@ export function importCsv(text: string, options: { readonly columns?: ColumnMap 
   const first = rows.next();
   const header = splitCsvLine(first.done === true ? '' : first.value).map((name) => name.replace(/^\uFEFF/, '').trim());
   const columns = options.columns ?? knownColumns(header);
-  const places = placesOf(header, columns);
+  const places = placesOf(header, columns, options.columns === undefined ? OPTIONAL_COLUMNS : new Set());
   const unit = UNIT_MICROS[options.unit ?? 's'];
   const jobs: ListedJob[] = [];
   const bad: BadRow[] = [];
@@ -98,7 +103,7 @@ export function importCsv(text: string, options: { readonly columns?: ColumnMap 
   }
   if (jobs.length === 0)
     throw new PlatformError('INVALID', `Cannot use the table, because none of its ${line} lines is a job (${bad[0]?.reason ?? 'it is empty'})`);
-  const shifted = jobs.map((job) => ({ ...job, at: job.at - earliest }));
+  const shifted = jobs.map((job) => ({ ...job, at: job.at - earliest, ...(job.deadline === undefined ? {} : { deadline: job.deadline - earliest }) }));
   if (unsorted > 0) shifted.sort((a, b) => a.at - b.at);
   return { jobs: shifted, bad, unsorted, columns };
 }
@@ -111,14 +116,14 @@ function knownColumns(header: readonly string[]): ColumnMap {
 
 type Places = ReadonlyMap<string, number>;
 
-function placesOf(header: readonly string[], columns: ColumnMap): Places {
+function placesOf(header: readonly string[], columns: ColumnMap, optional: ReadonlySet<string>): Places {
   const places = new Map<string, number>();
   const wanted: [string, string][] = FIELDS.flatMap((field) => (columns[field] === undefined ? [] : [[field, columns[field]]]));
   for (const part of Object.keys(columns.sizeParts ?? {})) wanted.push([part, part]);
   for (const [field, column] of wanted) {
     const place = header.indexOf(column);
     if (place !== -1) places.set(field, place);
-    else if (!OPTIONAL_COLUMNS.has(field)) {
+    else if (!optional.has(field)) {
       throw new PlatformError('INVALID', `Cannot read the table, because it has no column "${column}"; it has ${header.join(', ')}`, { column });
     }
   }
@@ -146,11 +151,22 @@ function jobOf(cells: readonly string[], options: RowOptions): ListedJob | strin
     if (text === undefined || text === '') continue;
     const value = Number(text) * (field === 'estimate' ? options.unit : 1);
     if (!Number.isFinite(value) || (field !== 'priority' && value < 0)) return `${field} "${text}" is not a number of at least 0`;
-    if ((field === 'width' || field === 'weight') && value === 0) return `${field} is 0`;
-    numbers[field] = field === 'estimate' || field === 'width' ? Math.round(value) : value;
+    if (field === 'weight' && value === 0) return 'weight is 0';
+    if (field === 'width' && !(Number.isInteger(value) && value >= 1)) return `width "${text}" is not a whole number of at least 1`;
+    numbers[field] = field === 'estimate' ? Math.round(value) : value;
   }
-  const tenant = cell('tenant');
-  return { at, size, ...numbers, ...(tenant === undefined || tenant === '' ? {} : { tenant }) };
+  const due = cell('deadline') ?? '';
+  const deadline = due === '' ? undefined : momentOf(due, options.unit);
+  if (due !== '' && deadline === undefined) return `deadline "${due}" is neither a number of at least 0 nor a date`;
+  const [tenant = '', handler = ''] = [cell('tenant'), cell('handler')];
+  return {
+    at,
+    size,
+    ...numbers,
+    ...(tenant === '' ? {} : { tenant }),
+    ...(handler === '' ? {} : { handler }),
+    ...(deadline === undefined ? {} : { deadline }),
+  };
 }
 
 function sizeOf(cell: (field: string) => string | undefined, { columns, unit }: RowOptions): Micros | string {

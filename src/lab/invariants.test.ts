@@ -8,7 +8,7 @@ import { makeDispatcher } from './dispatchers.ts';
 import type { ListedJob } from './job-source.ts';
 import { ListSource } from './job-source.ts';
 import { SharingSimulation } from './sharing-simulator.ts';
-import type { SimulationObserver } from './simulator.ts';
+import type { SimulationObserver } from './simulation-options.ts';
 import { JobSimulation } from './simulator.ts';
 
 const WORK_CONSERVING = [

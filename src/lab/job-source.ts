@@ -14,6 +14,8 @@ export class JobRecord {
   width = 1;
   deadline: Micros = Number.POSITIVE_INFINITY;
   label = '';
+  /** What predictors go by: jobs of one number are alike to them. */
+  group = 0;
   demand: readonly number[] | undefined = undefined;
 }
 
@@ -86,6 +88,7 @@ export class OpenSource implements JobSource {
     record.size = size;
     record.estimate = this.#estimate === undefined ? size : this.#estimate(size, this.#estimates);
     record.kind = kind;
+    record.group = kind;
     record.tenant = chosen.of.tenant;
     record.weight = chosen.of.weight;
     record.priority = chosen.of.priority;
@@ -114,6 +117,7 @@ export interface ListedJob {
   readonly width?: number;
   readonly deadline?: Micros;
   readonly label?: string;
+  readonly handler?: string;
   readonly demand?: readonly number[];
 }
 
@@ -146,6 +150,7 @@ export class ListSource implements JobSource {
     record.demand = job.demand;
     record.kind = this.#kinds.get(record.tenant) ?? this.#kinds.size;
     if (record.kind === this.#kinds.size) this.#kinds.set(record.tenant, record.kind);
+    record.group = record.kind;
   }
 }
 

@@ -2,6 +2,7 @@ import { makeQueuePolicy } from '#policy/queue/policies';
 import type { Micros } from '#policy/queue/queue-policy';
 import type { ListedJob } from './job-source.ts';
 import { ListSource, UNIT } from './job-source.ts';
+import { predicting } from './predicting-source.ts';
 import { JobSimulation } from './simulator.ts';
 
 /** What a replay of a log of parallel jobs measures; times in seconds. */
@@ -21,14 +22,17 @@ export interface ReplayResult {
   readonly fallback: string;
 }
 
-/** Replays jobs on a pool of processors under a queue policy, from the first submission to the last completion. */
+/** Replays jobs on a pool of processors under a queue policy, from the first submission to the last completion; a predictor goes by the user. */
 export function replayLog(
   jobs: readonly ListedJob[],
-  options: { readonly policy: string; readonly processors: number; readonly tau?: Micros; readonly seed?: number },
+  options: { readonly policy: string; readonly processors: number; readonly tau?: Micros; readonly seed?: number; readonly predictor?: string },
 ): ReplayResult {
+  const listed = new ListSource(jobs);
+  const predicted = options.predictor === undefined ? undefined : predicting(listed, options.predictor, { isBounded: true });
   const simulation = new JobSimulation({
     policy: makeQueuePolicy(options.policy),
-    source: new ListSource(jobs),
+    source: predicted?.source ?? listed,
+    ...(predicted === undefined ? {} : { observer: predicted.observer }),
     workers: options.processors,
     pooled: true,
     jobs: jobs.length,

@@ -96,7 +96,7 @@ export function scenarioOfRow(row: ReferenceRow, options: { readonly jobs: numbe
   if (/^(loss|fcfs-bounded)/.test(name)) return { ...base, capacity: Number.isNaN(capacity) ? workers : capacity };
   const policy = policyOf(name);
   if (policy === undefined) throw new PlatformError('UNSUPPORTED', `the lab has no policy for "${row.policy}"`);
-  return { ...base, policy, ...(/predict/.test(name) || /prediction/.test(row.params) ? { estimates: { model: 'exp', sigma: 0 } } : {}) };
+  return { ...base, policy, ...(/predict/.test(name) || /prediction/.test(row.params) ? { estimates: { model: 'exp' } } : {}) };
 }
 
 function policyOf(name: string): string | undefined {

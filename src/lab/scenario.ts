@@ -11,6 +11,7 @@ import type { Estimator, JobSource } from './job-source.ts';
 import { ClosedSource, OpenSource, UNIT } from './job-source.ts';
 import type { JobStatistics } from './job-statistics.ts';
 import { parseLaw } from './laws.ts';
+import { predicting } from './predicting-source.ts';
 import { SharingSimulation } from './sharing-simulator.ts';
 import { JobSimulation } from './simulator.ts';
 import type { WindowMeter } from './window-meter.ts';
@@ -24,6 +25,14 @@ export interface ScenarioClass {
   readonly gaps: string;
   readonly sizes: string;
 }
+
+/**
+ * What policies are told of sizes. Oracles know them: `exact`, `exp` (exponential around the true size), `lognormal` with a spread of `sigma`. `declared` is what a trace
+ * says. `predicted` comes from the jobs that have ended, by a predictor.
+ */
+export type Estimates =
+  | { readonly model: 'exact' | 'exp' | 'lognormal' | 'declared'; readonly sigma?: number }
+  | { readonly model: 'predicted'; readonly by: string; readonly sigma?: undefined };
 
 /** A stochastic experiment, as plain data: the same scenario gives the same numbers everywhere. */
 export interface Scenario {
@@ -45,8 +54,7 @@ export interface Scenario {
   readonly capacity?: number;
   readonly patience?: string;
   readonly failures?: { readonly up: string; readonly down: string; readonly progress: 'lost' | 'kept' };
-  /** `exact`, `exp` (exponential around the true size), or `lognormal` with this spread. */
-  readonly estimates?: { readonly model: 'exact' | 'exp' | 'lognormal'; readonly sigma: number };
+  readonly estimates?: Estimates;
   readonly tau?: Micros;
   /** Draw sizes stratified where the law allows it: for means under heavy tails. */
   readonly isStratified?: boolean;
@@ -80,9 +88,11 @@ export function runScenario(scenario: Scenario): ScenarioResult {
     return resultOf(scenario, simulation.statistics, simulation.meter, { events: simulation.events, fallback: '', invalid: new Map() });
   }
   const failures = scenario.failures;
+  const predicted = scenario.estimates?.model === 'predicted' ? predicting(source, scenario.estimates.by) : undefined;
   const simulation = new JobSimulation({
     policy: makeQueuePolicy(scenario.policy),
-    source,
+    source: predicted?.source ?? source,
+    ...(predicted === undefined ? {} : { observer: predicted.observer }),
     workers: scenario.workers,
     seed: scenario.seed,
     ...sizesOf(scenario),
@@ -132,12 +142,13 @@ export function sourceOf(scenario: Scenario): JobSource {
   return new OpenSource(classes, estimate === undefined ? { jobs, seed, isStratified } : { jobs, seed, isStratified, estimate });
 }
 
-/** How a scenario's estimates err; undefined when they are exact. */
+/** How a scenario's oracle errs; undefined when there is none. */
 export function estimatorOf(scenario: Pick<Scenario, 'estimates'>): Estimator | undefined {
   const estimates = scenario.estimates;
-  if (estimates === undefined || estimates.model === 'exact') return undefined;
+  if (estimates === undefined || estimates.model === 'declared' || estimates.model === 'predicted') return undefined;
+  if (estimates.model === 'exact') return (size) => size;
   if (estimates.model === 'exp') return (size, random) => Math.max(1, Math.round(-size * ln(random.positive())));
-  const { sigma } = estimates;
+  const { sigma = 1 } = estimates;
   // Box-Muller with the sine dropped: one normal number of two uniform ones.
   return (size, random) => {
     const radius = Math.sqrt(-2 * ln(random.positive()));

@@ -5,7 +5,7 @@ import { JobRecord, UNIT } from './job-source.ts';
 import { JobStatistics } from './job-statistics.ts';
 import { RunningHeap } from './running-heap.ts';
 import { SimTask } from './sim-task.ts';
-import type { SimulationObserver } from './simulator.ts';
+import type { SimulationObserver } from './simulation-options.ts';
 import { WindowMeter } from './window-meter.ts';
 
 export interface SharingOptions {

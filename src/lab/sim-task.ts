@@ -27,6 +27,8 @@ export class SimTask implements Task {
   size: Micros = 0;
   /** Index of its class of jobs, for statistics by class. */
   kind = 0;
+  /** What predictors go by. */
+  group = 0;
   /** First moment it ran; -1 before. */
   firstStart: Micros = -1;
   slices = 0;
@@ -52,6 +54,7 @@ export class SimTask implements Task {
     this.label = record.label;
     this.tenant = record.tenant;
     this.kind = record.kind;
+    this.group = record.group;
     this.weight = record.weight;
     this.priority = record.priority;
     this.submitted = arrival.now;

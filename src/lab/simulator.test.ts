@@ -7,7 +7,7 @@ import { ListSource } from './job-source.ts';
 import { parseLaw } from './laws.ts';
 import type { Scenario } from './scenario.ts';
 import { runScenario } from './scenario.ts';
-import type { SimulationOptions } from './simulator.ts';
+import type { SimulationOptions } from './simulation-options.ts';
 import { JobSimulation } from './simulator.ts';
 
 type Slice = readonly [id: string, from: number, to: number];
@@ -119,14 +119,16 @@ test('a worker that fails takes the progress of its task with it, and the task i
   assert.equal(simulation.statistics.finished, 1);
 });
 
+type Manner = 'throws' | 'nonsense' | 'loops' | 'looks' | 'ponders' | 'sleeps';
+
 /** Policies that do nothing right. */
 class Broken implements QueuePolicy {
   readonly name = 'broken';
   readonly uses = {};
   readonly #waiting: Task[] = [];
-  readonly #manner: 'throws' | 'nonsense' | 'loops' | 'sleeps';
+  readonly #manner: Manner;
 
-  constructor(manner: 'throws' | 'nonsense' | 'loops' | 'sleeps') {
+  constructor(manner: Manner) {
     this.#manner = manner;
   }
 
@@ -144,6 +146,8 @@ class Broken implements QueuePolicy {
       act.pause(task);
     }
     while (this.#manner === 'loops') act.pause(task);
+    while (this.#manner === 'looks') for (const other of view.tasks()) view.attained(other);
+    if (this.#manner === 'ponders' && view.free > 0 && act.run(task, 0, -1)) this.#waiting.shift();
   }
 
   explain(): readonly string[] {
@@ -165,12 +169,27 @@ test('a policy that throws, talks nonsense, loops or never decides is replaced b
     ['throws', /threw: no such thing/],
     ['nonsense', /quantum that is not a duration|not free|does not run/],
     ['loops', /took \d+ actions/],
+    ['looks', /looked at its tasks without end/],
     ['sleeps', /left waiting/],
   ] as const) {
     const { simulation } = slices(new Broken(manner), jobs);
     assert.equal(simulation.statistics.finished, 20, manner);
     assert.match(simulation.fallback, reason);
   }
+});
+
+test('a policy that exceeds its time for one decision is replaced, and no job is lost', () => {
+  const jobs = Array.from({ length: 20 }, (_, index) => ({ at: index, size: 3 }));
+  let now = 0;
+  // Every look at the clock is 60 us later than the last.
+  const clock = (): number => {
+    now += 60;
+    return now;
+  };
+  const slow = slices(new Broken('ponders'), jobs, { budget: { micros: 50, clock } }).simulation;
+  assert.deepEqual([slow.statistics.finished, slow.fallback], [20, 'one decision of broken took 60 us, more than its budget of 50 us']);
+  const quick = slices(new Broken('ponders'), jobs, { budget: { micros: 70, clock } }).simulation;
+  assert.deepEqual([quick.statistics.finished, quick.fallback], [20, '']);
 });
 
 test('explain says in words and numbers why a task waits', () => {

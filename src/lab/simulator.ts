@@ -9,51 +9,16 @@ import type { Law } from './laws.ts';
 import { RandomStream } from './random-stream.ts';
 import { RunningHeap } from './running-heap.ts';
 import { SimTask } from './sim-task.ts';
+import type { SimulationOptions } from './simulation-options.ts';
 import { WindowMeter } from './window-meter.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 /** Errors of a policy after which first come, first served takes over. */
 const MOST_ERRORS = 10;
-/** Actions in one decision beyond this many per task in the system count as a loop. */
+/** Actions in one decision beyond this many per task in the system count as a loop, and so do looks at the tasks. */
 const MOST_ACTIONS_PER_TASK = 8;
+const MOST_LOOKS_PER_TASK = 1_000;
 const NO_RESOURCES: readonly number[] = [];
-
-export interface SimulationObserver {
-  /** A stretch of useful service ended. */
-  slice?(task: SimTask, from: Micros, to: Micros): void;
-  finished?(task: SimTask, now: Micros): void;
-  /** The number of jobs in the system after an instant. */
-  population?(now: Micros, inSystem: number): void;
-}
-
-export interface SimulationOptions {
-  readonly policy: QueuePolicy;
-  readonly source: JobSource;
-  readonly workers: number;
-  readonly seed: number;
-  /** Jobs expected in all, and how many of the first are not measured. */
-  readonly jobs: number;
-  readonly warmup?: number;
-  /** What areas are taken over: from the first measured to the last arrival (default), or from zero to the last departure. */
-  readonly window?: 'steady' | 'all';
-  /** Cost of giving a worker to a task, before useful work; each time, or only when the worker changes its task. */
-  readonly switchCost?: Micros;
-  readonly switchMode?: 'every-slice' | 'on-change';
-  /** Time an idle worker needs before it serves again (cold start), in units. */
-  readonly setup?: Law;
-  /** Most jobs in the system; more are turned away. */
-  readonly capacity?: number;
-  /** How long a job waits for its first service before it leaves, in units. */
-  readonly patience?: Law;
-  /** Each worker fails after `up` and returns after `down`, in units; its task starts again from nothing or from where it was. */
-  readonly failures?: { readonly up: Law; readonly down: Law; readonly progress: 'lost' | 'kept' };
-  /** Workers are only counted, not told apart: for tasks that need many at once. */
-  readonly pooled?: boolean;
-  /** Amounts of resources that tasks demand besides a worker. */
-  readonly resources?: readonly number[];
-  readonly tau?: Micros;
-  readonly observer?: SimulationObserver;
-}
 
 interface Timer {
   readonly at: Micros;
@@ -108,6 +73,7 @@ export class JobSimulation implements JobView, JobActions, PolicyContext {
   #errors = 0;
   #lastError = '';
   #actions = 0;
+  #looks = 0;
   #fallback = '';
   #lastDeparture: Micros = 0;
   #events = 0;
@@ -173,6 +139,7 @@ export class JobSimulation implements JobView, JobActions, PolicyContext {
   }
 
   random(): number {
+    this.#look();
     return this.#random.next();
   }
 
@@ -181,16 +148,21 @@ export class JobSimulation implements JobView, JobActions, PolicyContext {
   }
 
   isFree(worker: number): boolean {
+    this.#look();
     return this.#pool.isFree(worker);
   }
 
   attained(task: Task): Micros {
+    this.#look();
     if (task.state !== 'running') return task.attained;
     return task.attained + Math.max(0, this.#now - task.startedAt - (task as SimTask).overhead);
   }
 
   *tasks(): Iterable<SimTask> {
-    for (let task = this.#oldest; task !== undefined; task = task.after) yield task;
+    for (let task = this.#oldest; task !== undefined; task = task.after) {
+      this.#look();
+      yield task;
+    }
   }
 
   /** Runs until nothing is left to happen, or to the last instant before `until`. */
@@ -289,10 +261,17 @@ export class JobSimulation implements JobView, JobActions, PolicyContext {
 
   #decide(): void {
     this.#actions = 0;
+    this.#looks = 0;
+    const { budget } = this.#options;
+    const begun = budget?.clock() ?? 0;
     try {
       this.#policy.decide(this, this, this);
     } catch (error) {
       this.#blame(`decide threw: ${messageOf(error)}`);
+    }
+    const took = (budget?.clock() ?? 0) - begun;
+    if (budget !== undefined && took > budget.micros && this.#fallback === '') {
+      this.#fallBack(`one decision of ${this.#policy.name} took ${Math.round(took)} us, more than its budget of ${budget.micros} us`);
     }
     if (this.#errors > MOST_ERRORS && this.#fallback === '') this.#fallBack(this.#lastError);
   }
@@ -318,6 +297,15 @@ export class JobSimulation implements JobView, JobActions, PolicyContext {
     }
     this.#blame(reason);
     return false;
+  }
+
+  /** Counts what a policy looks at. Thrown through it, because a loop in it would never return. */
+  #look(): void {
+    this.#looks += 1;
+    if (this.#looks <= MOST_LOOKS_PER_TASK * (64 + this.#ready + this.running.length)) return;
+    this.#looks = 0;
+    this.#errors = MOST_ERRORS;
+    throw new PlatformError('LIMIT', `one decision of ${this.#policy.name} looked at its tasks without end`);
   }
 
   #blame(reason: string): void {
@@ -391,8 +379,9 @@ export class JobSimulation implements JobView, JobActions, PolicyContext {
       meter.arrived += 1;
     }
     const inSystem = this.#ready + this.#running.tasks.length;
-    if (record.width > this.#pool.size) this.invalid.set('job wider than the cluster', (this.invalid.get('job wider than the cluster') ?? 0) + 1);
-    if (record.width > this.#pool.size || inSystem >= (this.#options.capacity ?? Number.POSITIVE_INFINITY)) {
+    const impossible = this.#whyImpossible(record);
+    if (impossible !== undefined) this.invalid.set(impossible, (this.invalid.get(impossible) ?? 0) + 1);
+    if (impossible !== undefined || inSystem >= (this.#options.capacity ?? Number.POSITIVE_INFINITY)) {
       if (isMeasured) meter.rejected += 1;
       this.#source.onLeave?.(this.#now);
     } else {
@@ -403,6 +392,14 @@ export class JobSimulation implements JobView, JobActions, PolicyContext {
       if (this.#options.patience !== undefined) this.#timer(this.#now + this.#draw(this.#options.patience), 'patience', -1, task);
     }
     if (this.#options.window !== 'all' && this.#submitted === this.#options.jobs) meter.close(this.#now);
+  }
+
+  /** Why a job could not run even if it were alone. */
+  #whyImpossible(record: JobRecord): string | undefined {
+    if (record.width > this.#pool.size) return 'job wider than the cluster';
+    const { demand } = record;
+    if (demand === undefined || this.capacity.length === 0) return undefined;
+    return this.capacity.some((amount, resource) => (demand[resource] ?? 0) > amount) ? 'job that demands more than the cluster has' : undefined;
   }
 
   #admit(record: JobRecord, seq: number, isMeasured: boolean): SimTask {

@@ -54,7 +54,7 @@ async function compare(input: {
     sampling: workload.table === undefined ? ('seeds' as const) : ('trace' as const),
     workers: workload.scenario.workers,
     load,
-    hasExactEstimates: workload.table === undefined && (workload.scenario.estimates?.model ?? 'exact') === 'exact',
+    hasExactEstimates: hasExactEstimates(workload),
     isUnstable: load !== undefined && load >= 1 && capacity === undefined && patience === undefined,
   };
   for (const words of unstableWords(head)) output.warn(words);
@@ -68,6 +68,12 @@ async function compare(input: {
     return summary === undefined ? [] : [{ ...summary, policy }];
   });
   return { ...head, summaries };
+}
+
+/** Whether policies are told the true sizes: by an oracle, or because a trace declares nothing else. */
+function hasExactEstimates({ scenario, table: jobs }: WorkloadInput): boolean {
+  const model = scenario.estimates?.model ?? 'exact';
+  return model === 'exact' || (model === 'declared' && jobs?.estimate.every((estimate, index) => estimate === jobs.size[index]) === true);
 }
 
 function runOf(workload: WorkloadInput, { policy, index }: { readonly policy: string; readonly index: number }): ComparedRun {

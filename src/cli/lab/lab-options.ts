@@ -1,7 +1,8 @@
 import { PlatformError } from '#base/errors';
 import { parseLaw } from '#lab/laws';
-import type { Scenario } from '#lab/scenario';
+import type { Estimates, Scenario } from '#lab/scenario';
 import { parseMicros, parsePolicyString } from '#policy/policy-string';
+import { makePredictor, PREDICTORS } from '#policy/queue/predictors';
 import type { LabInput } from './register.ts';
 
 type Options = LabInput['options'];
@@ -88,11 +89,18 @@ export function durationOf(options: Options, name: string): number {
   return micros;
 }
 
-function estimatesOf(text: string): NonNullable<Scenario['estimates']> {
-  if (text === 'exact' || text === 'exp') return { model: text, sigma: 0 };
+/** `exact`, `exp`, `lognormal:SIGMA`, `declared`, or a predictor such as `last-two`. */
+function estimatesOf(text: string): Estimates {
+  if (text === 'exact' || text === 'exp' || text === 'declared') return { model: text };
   const sigma = /^lognormal:(\d+(?:\.\d+)?)$/.exec(text)?.[1];
-  if (sigma === undefined) throw new PlatformError('INVALID', `Cannot use --estimates ${text}, because it must be exact, exp or lognormal:SIGMA`);
-  return { model: 'lognormal', sigma: Number(sigma) };
+  if (sigma !== undefined) return { model: 'lognormal', sigma: Number(sigma) };
+  const [name = ''] = text.split('?');
+  if (!Object.hasOwn(PREDICTORS, name)) {
+    const known = ['exact', 'exp', 'lognormal:SIGMA', 'declared', ...Object.keys(PREDICTORS)];
+    throw new PlatformError('INVALID', `Cannot use --estimates ${text}, because it must be one of ${known.join(', ')}`, { text });
+  }
+  makePredictor(text);
+  return { model: 'predicted', by: text };
 }
 
 function failuresOf(text: string | boolean | undefined): Scenario['failures'] {

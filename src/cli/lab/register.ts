@@ -44,7 +44,7 @@ const COMMANDS: readonly LabCommand[] = [
       ['--capacity <n>', 'most jobs in the system'],
       ['--patience <law>', 'how long a job waits before it leaves'],
       ['--dispatch <policy>', 'bind requests to replicas on arrival: round-robin, least-connections, p2c?choices=2, …'],
-      ['--estimates <model>', 'exact, exp, or lognormal:SIGMA'],
+      ['--estimates <model>', 'exact, exp, lognormal:SIGMA, or predicted from ended jobs: last-two, ewma, p90'],
       ['--failures <law,law>', 'time up and time down of each worker'],
     ],
     example: "haven lab simulate --policy sjf --arrivals 'poisson?rate=0.8' --sizes 'exp?mean=1' --jobs 1000000 --warmup 100000 --seed 1 --json",
@@ -83,7 +83,7 @@ const COMMANDS: readonly LabCommand[] = [
     summary: 'replays a log of parallel jobs in the Standard Workload Format, gz or not',
     options: [
       ['--policy <policy>', 'easy, easy-sjbf, conservative, fifo, …'],
-      ['--estimates <whose>', 'user or exact'],
+      ['--estimates <whose>', 'user, exact, or predicted from the user’s ended jobs: last-two, ewma, p90'],
       ['--processors <n>', 'instead of what the header states'],
       ['--arrival-scale <factor>', 'multiplies submission times: 0.6 raises the load'],
       ['--tau <duration>', 'threshold of the bounded slowdown'],

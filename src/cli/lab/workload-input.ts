@@ -48,7 +48,13 @@ async function traceOf(path: string, { options, output }: { readonly options: Op
   const most = options['jobs'] === undefined ? read.jobs.length : countOption(options, 'jobs', 1);
   const table = tableOfJobs(basename(path), read.jobs.slice(0, most));
   const workers = options['servers'] === undefined ? read.workers : countOption(options, 'servers', 1);
-  const scenario = scenarioOfOptions({ ...options, jobs: String(table.jobs), warmup: '0', servers: String(workers) });
+  const scenario = scenarioOfOptions({
+    ...options,
+    jobs: String(table.jobs),
+    warmup: '0',
+    servers: String(workers),
+    estimates: textOption(options, 'estimates', 'declared'),
+  });
   return { name: basename(path), scenario: { ...scenario, classes: [] }, table };
 }
 

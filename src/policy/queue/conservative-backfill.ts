@@ -1,9 +1,7 @@
 import { Availability } from './availability.ts';
 import type { JobActions, JobEvent, JobView, Micros, PolicyContext, PolicySnapshot, PolicyUses, QueuePolicy, Task } from './queue-policy.ts';
+import { restAfter } from './rest.ts';
 import { tasksById } from './tasks-by-id.ts';
-
-/** The least service that is expected of a task whose estimate is used up, or of which nothing is known. */
-const SHORTEST_REST: Micros = 1_000_000;
 
 /** A waiting task and what the plan holds for it. The duration is kept, because what was taken from the plan must be given back. */
 interface Planned {
@@ -19,7 +17,7 @@ interface Planned {
  *
  * C1: `#plan` is what is left beside all running and all waiting tasks. C2: a planned start only ever moves earlier, unless a task
  * overruns its estimate or a worker is lost: then everything is planned anew. C3: what is expected of a task that overran doubles each
- * time, so that one running task causes at most 1 + log2(its service / `SHORTEST_REST`) plans anew.
+ * time, so that one running task causes at most 1 + log2(its service / 1 s) plans anew.
  */
 export class ConservativeBackfill implements QueuePolicy {
   readonly name: string;
@@ -282,9 +280,4 @@ class Refused {
 
 function durationOf(task: Task): Micros {
   return restAfter(task.estimate, task.attained);
-}
-
-/** What is left by the estimate; once that is used up, as much again as was served, because whatever ran long tends to run longer. */
-function restAfter(estimate: Micros, served: Micros): Micros {
-  return estimate > served ? estimate - served : Math.max(SHORTEST_REST, served);
 }

@@ -1,4 +1,5 @@
 import type { JobActions, JobEvent, JobView, Micros, PolicyContext, PolicySnapshot, PolicyUses, QueuePolicy, Task } from './queue-policy.ts';
+import { restAfter } from './rest.ts';
 import { tasksById } from './tasks-by-id.ts';
 
 /**
@@ -39,7 +40,7 @@ export class EasyBackfill implements QueuePolicy {
     const candidates = this.#isShortestFirst ? this.#byEstimate : this.#waiting;
     for (let index = 0; index < candidates.length && view.free > 0; ) {
       const task = candidates[index] as Task;
-      const endsInTime = context.now + remaining(task) <= this.#shadowAt;
+      const endsInTime = context.now + restAfter(task.estimate, task.attained) <= this.#shadowAt;
       if (task === head || task.width > view.free || (!endsInTime && task.width > this.#spare)) {
         index += 1;
         continue;
@@ -59,7 +60,7 @@ export class EasyBackfill implements QueuePolicy {
     if (head === undefined) return lines;
     this.#planHead(head, view, context.now);
     lines.push(`${head.id} holds a reservation for ${this.#shadowAt} us that leaves ${this.#spare} workers`);
-    if (task !== head) lines.push(`it may go earlier if its ${remaining(task)} us end by then or it needs no more than those`);
+    if (task !== head) lines.push(`it may go earlier if its ${restAfter(task.estimate, task.attained)} us end by then or it needs no more than those`);
     return lines;
   }
 
@@ -71,19 +72,16 @@ export class EasyBackfill implements QueuePolicy {
     for (const task of tasksById(snapshot['waiting'], view)) this.#enter(task);
   }
 
-  /** The earliest moment at which enough running tasks have ended by their estimates. One that overran is expected to end at once. */
+  /** The earliest moment at which enough running tasks have ended by their estimates. */
   #planHead(head: Task, view: JobView, now: Micros): void {
-    const running = [...view.running].sort((a, b) => expectedEnd(a, now) - expectedEnd(b, now));
+    const running = view.running.map((task) => ({ width: task.width, endsAt: expectedEnd(task, view, now) })).sort((a, b) => a.endsAt - b.endsAt);
     let free = view.free;
     this.#shadowAt = Number.MAX_SAFE_INTEGER;
-    for (const [index, task] of running.entries()) {
-      free += task.width;
-      if (free < head.width) continue;
-      this.#shadowAt = expectedEnd(task, now);
+    for (const { width, endsAt } of running) {
       // Others that end at the same moment leave more over.
-      for (let next = index + 1; next < running.length && expectedEnd(running[next] as Task, now) === this.#shadowAt; next += 1)
-        free += (running[next] as Task).width;
-      break;
+      if (endsAt > this.#shadowAt) break;
+      free += width;
+      if (free >= head.width) this.#shadowAt = endsAt;
     }
     this.#spare = free - head.width;
   }
@@ -115,10 +113,8 @@ export class EasyBackfill implements QueuePolicy {
   }
 }
 
-function expectedEnd(task: Task, now: Micros): Micros {
-  return Math.max(now, task.startedAt + remaining(task));
-}
-
-function remaining(task: Task): Micros {
-  return Math.max(0, task.estimate - task.attained);
+/** When a running task will have ended, by its estimate; one that overran it is expected to need as much again. */
+function expectedEnd(task: Task, view: JobView, now: Micros): Micros {
+  const expected = task.startedAt + restAfter(task.estimate, task.attained);
+  return expected > now ? expected : now + restAfter(task.estimate, view.attained(task));
 }
