@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readCsv } from './csv.ts';
-import { groupReferenceRows, judge, referenceRows, scenarioOfRow } from './reference-check.ts';
+import { groupReferenceRows, judge, referenceRows } from './reference-check.ts';
+import { scenarioOfRow } from './reference-scenario.ts';
 import { runScenario } from './scenario.ts';
 
 const HEAD = 'policy,distribution,params,rho,metric,value,kind,formula_source';

@@ -176,6 +176,8 @@ function runDispatch(scenario: Scenario, source: JobSource): ScenarioResult {
   return { metrics: metricsOfJobs(statistics), events: 2 * scenario.jobs, fallback: '', invalid: {} };
 }
 
+const PERCENTILES = [10, 25, 50, 75, 90, 95, 99, 99.9] as const;
+
 function metricsOfJobs(statistics: JobStatistics): Record<string, Metric> {
   const plain = (value: number): Metric => ({ value, halfWidth: 0 });
   const metrics: Record<string, Metric> = {};
@@ -189,7 +191,7 @@ function metricsOfJobs(statistics: JobStatistics): Record<string, Metric> {
     ['response', statistics.responses],
     ['wait', statistics.waits],
   ] as const) {
-    for (const percent of [50, 90, 95, 99]) metrics[`p${percent}_${name}`] = plain(histogram.quantile(percent / 100) / UNIT);
+    for (const percent of PERCENTILES) metrics[`p${percent}_${name}`] = plain(histogram.quantile(percent / 100) / UNIT);
   }
   metrics['mean_slowdown'] = { value: statistics.slowdown.mean, halfWidth: statistics.slowdown.halfWidth };
   metrics['max_slowdown'] = plain(statistics.slowdown.most);
