@@ -1,3 +1,4 @@
+import { fillMaglev } from '#policy/balance/consistent-hash';
 import { pickSmoothWeighted } from '#policy/balance/smooth-weighted';
 import { exponentialFitScore, exponentialSpreadScore } from '#policy/placement/best-fit';
 import { makeQueuePolicy } from '#policy/queue/policies';
@@ -27,6 +28,8 @@ export function differencesOfOther(one: OtherCase): readonly string[] | undefine
       return compare(strideOrder(one), one.published);
     case 'smooth-wrr':
       return compare({ order: smoothRoundRobin(one['weights'] as Numbers, lengthOfOrder(one)) }, one.published);
+    case 'maglev':
+      return maglevTables(one);
     case 'makespan':
       return compare(makespans(one), one.published);
     case 'score':
@@ -107,6 +110,45 @@ function strideOrder(one: OtherCase): Readonly<Record<string, unknown>> {
 function smoothRoundRobin(weights: Numbers, turns: number): readonly string[] {
   const candidates = Object.entries(weights).map(([name, weight]) => ({ name, weight, currentWeight: 0, effectiveWeight: weight }));
   return Array.from({ length: turns }, () => pickSmoothWeighted(candidates, undefined)?.name ?? '');
+}
+
+interface Permutation {
+  readonly offset: number;
+  readonly skip: number;
+}
+
+/**
+ * Lookup tables of Maglev by the gateway's own filling. Backends are given by offset and skip, or by their permutation of the slots. A published list is the table
+ * of all of them, or, where its name says so, of those that remain without `removed` (or the backend that ends its name).
+ */
+function maglevTables(one: OtherCase): readonly string[] {
+  const listed = (one['backends'] ?? one['permutations'] ?? one['permutation'] ?? {}) as Readonly<Record<string, unknown>>;
+  const size = Number(one['M'] ?? one['size'] ?? one['table_size'] ?? Object.values(listed).find(Array.isArray)?.length);
+  const permutations = new Map(Object.entries(listed).map(([name, value]) => [name, permutationOf(value, size)]));
+  const tableOf = (names: readonly string[]): readonly string[] => {
+    const owners = fillMaglev(
+      names.map((name) => permutations.get(name) as Permutation),
+      size,
+    );
+    return [...owners].map((owner) => names[owner] ?? '');
+  };
+  const names = [...permutations.keys()];
+  return Object.entries(one.published ?? {}).flatMap(([field, expected]) => {
+    const removed = /without|remov|after/i.test(field)
+      ? String(one['removed'] ?? names.find((name) => field.toLowerCase().endsWith(name.toLowerCase())) ?? '')
+      : '';
+    const ours = tableOf(names.filter((name) => name !== removed));
+    return compare({ [field]: ours }, { [field]: expected });
+  });
+}
+
+function permutationOf(value: unknown, size: number): Permutation {
+  if (Array.isArray(value)) {
+    const [first = 0, second = 1] = value as readonly number[];
+    // Two numbers are offset and skip; more are the slots in order.
+    return value.length === 2 ? { offset: first, skip: second } : { offset: first, skip: (second - first + size) % size };
+  }
+  return value as Permutation;
 }
 
 function makespans(one: OtherCase): Readonly<Record<string, unknown>> {

@@ -31,3 +31,14 @@ test('a difference is told with both values, and a bad process is INVALID', () =
   assert.deepEqual(differencesOf(runTextbook(one.processes, 'fifo'), one), ['published avg_turnaround: 3, but the lab gives 2']);
   for (const burst of [0, -1, Number.NaN]) assert.throws(() => runTextbook([{ name: 'A', arrival: 0, burst }], 'fifo'), { code: 'INVALID' });
 });
+
+test('Maglev in a textbook is the table of the paper, whole and without a backend, however its permutations are written', () => {
+  const published = { table: ['B1', 'B0', 'B1', 'B0', 'B2', 'B2', 'B0'], table_without_B1: ['B0', 'B0', 'B0', 'B0', 'B2', 'B2', 'B2'] };
+  const pairs = { B0: { offset: 3, skip: 4 }, B1: { offset: 0, skip: 2 }, B2: { offset: 3, skip: 1 } };
+  const lists = { B0: [3, 0, 4, 1, 5, 2, 6], B1: [0, 2, 4, 6, 1, 3, 5], B2: [3, 4, 5, 6, 0, 1, 2] };
+  assert.deepEqual(differencesOfOther({ id: 'm', kind: 'maglev', M: 7, backends: pairs, published }), []);
+  assert.deepEqual(differencesOfOther({ id: 'm', kind: 'maglev', permutations: lists, published }), []);
+  assert.deepEqual(differencesOfOther({ id: 'm', kind: 'maglev', M: 7, backends: { B0: [3, 4], B1: [0, 2], B2: [3, 1] }, published }), []);
+  const wrong = { table: ['B0', 'B0', 'B1', 'B0', 'B2', 'B2', 'B0'] };
+  assert.equal(differencesOfOther({ id: 'm', kind: 'maglev', M: 7, backends: pairs, published: wrong })?.length, 1);
+});

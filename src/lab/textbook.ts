@@ -36,10 +36,19 @@ export interface TextbookAnswer {
   readonly waiting: Readonly<Record<string, number>>;
   /** From arrival to first service. */
   readonly response: Readonly<Record<string, number>>;
+  /** Turnaround over burst. */
+  readonly normalized_turnaround: Readonly<Record<string, number>>;
   readonly avg_turnaround: number;
   readonly avg_waiting: number;
   readonly avg_response: number;
   readonly avg_normalized_turnaround: number;
+  /** When the last process ends. */
+  readonly makespan: number;
+  /** Processes per unit of time, and the part of the time the processor is busy, from zero to the end. */
+  readonly throughput: number;
+  readonly utilization: number;
+  /** Changes from one process to another. */
+  readonly context_switches: number;
 }
 
 /** The policy string that stands for a textbook's name of a policy. INVALID for a name nobody knows. */
@@ -54,7 +63,10 @@ export function policyOfTextbook(one: Pick<TextbookCase, 'policy' | 'quantum' | 
       return 'fifo';
     case 'sjf':
     case 'spn':
+    case 'sjn':
       return 'sjf';
+    case 'psjf':
+      return 'psjf';
     case 'srtf':
     case 'srt':
     case 'stcf':
@@ -62,11 +74,13 @@ export function policyOfTextbook(one: Pick<TextbookCase, 'policy' | 'quantum' | 
       return 'srpt';
     case 'rr':
     case 'round-robin':
+    case 'time-slice':
       return `time-slice?quantum=${quantum ?? '1s'}`;
     case 'prio':
     case 'priority':
     case 'prio-p':
     case 'prio-preemptive':
+    case 'priority-preemptive':
       return `priority?order=${order}&preempt=${preempt}`;
     case 'prio-rr':
     case 'prio-rr-preemptive':
@@ -121,16 +135,23 @@ export function runTextbook(processes: readonly TextbookProcess[], policy: strin
   const average = (value: (process: TextbookProcess) => number): number =>
     round(processes.reduce((sum, process) => sum + value(process), 0) / processes.length);
   const responseOf = (process: TextbookProcess): number => (firstStart[process.name] ?? Number.NaN) - process.arrival;
+  const makespan = Math.max(...Object.values(finish));
+  const busy = processes.reduce((sum, process) => sum + process.burst, 0);
   return {
     gantt: gantt.map(({ name, from, to }) => [name, from, to]),
     finish: perProcess((process) => finish[process.name] ?? Number.NaN),
     turnaround: perProcess(turnaroundOf),
     waiting: perProcess((process) => turnaroundOf(process) - process.burst),
     response: perProcess(responseOf),
+    normalized_turnaround: perProcess((process) => turnaroundOf(process) / process.burst),
     avg_turnaround: average(turnaroundOf),
     avg_waiting: average((process) => turnaroundOf(process) - process.burst),
     avg_response: average(responseOf),
     avg_normalized_turnaround: average((process) => turnaroundOf(process) / process.burst),
+    makespan: round(makespan),
+    throughput: round(processes.length / makespan),
+    utilization: round(busy / makespan),
+    context_switches: Math.max(0, gantt.length - 1),
   };
 }
 
