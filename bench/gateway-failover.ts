@@ -1,50 +1,146 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type LoadResult, runLoad } from '#cli/load/open-loop';
-import { startNode } from './gateway-peers.ts';
+import { FailoverBackend } from './failover-backends.ts';
+import { CASES, type FailoverCase, HARD_CASES } from './failover-cases.ts';
+import { type Figures, figuresOf, outcomesOf } from './failover-figures.ts';
+import { type FailoverProxy, type StartProxy, startHaven, startTunedHaproxy, startTunedNginx } from './failover-proxies.ts';
+import { type TunnelFigures, Tunnels } from './failover-tunnels.ts';
 
 /**
- * Three backends that answer in 20 ms, 1,000 requests/s (90 % GET) for SECONDS (20); after a quarter one is stopped for 10 s or killed (FAULT = stop | kill).
- * Measures from when each request was due.
+ * What clients see while backends fail: the gateway as it is installed beside nginx and HAProxy tuned for it. `npm run bench:gateway-failover`; options:
+ * `--cases WORD` (part of a case's name), `--proxies haven,nginx`, `--rounds N` of the hard cases (3), `--write` to docs/benchmarks/gateway-failover.md.
  */
-const fault = process.env['FAULT'] ?? 'stop';
-const seconds = Number(process.env['SECONDS'] ?? 20);
-const ratePerSecond = Number(process.env['RATE'] ?? 1_000);
-const backendEntry = join(import.meta.dirname, '../src/gateway/fixture-backend.ts');
+const proxies: Readonly<Record<string, StartProxy>> = { haven: startHaven, nginx: startTunedNginx, haproxy: startTunedHaproxy };
+const loadEntry = join(import.meta.dirname, 'failover-load.ts');
+const docs = join(import.meta.dirname, '../docs/benchmarks/gateway-failover.md');
+const basePort = 18_100;
+/** Of load that is not counted: four programs are compiled in it. */
+const warmupSeconds = 4;
 
-async function startBackend(): Promise<{ readonly child: ChildProcess; readonly port: number }> {
-  const child = fork(backendEntry, [], { execArgv: [], env: { ...process.env, DELAY_MS: '20' }, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
-  const port = await new Promise<number>((resolve) => child.stdout?.once('data', (data: Buffer) => resolve(Number(data.toString()))));
-  return { child, port };
+interface Measured {
+  readonly proxy: string;
+  readonly figures: Figures;
+  readonly tunnels: TunnelFigures | undefined;
+  /** What the machine had to do beside, as the kernel's load average of a minute. */
+  readonly load: number;
 }
 
-const backends = await Promise.all([1, 2, 3].map(async () => await startBackend()));
-const gateway = await startNode('haven', 18_010, join(import.meta.dirname, 'gateway-worker.ts'), { ORIGINS: backends.map(({ port }) => port).join(',') });
-const failures: LoadResult[] = [];
-const victim = backends[1]?.child;
-const faultAt = setTimeout(
-  () => {
-    if (fault === 'kill') victim?.kill('SIGKILL');
-    else {
-      victim?.kill('SIGSTOP');
-      setTimeout(() => victim?.kill('SIGCONT'), 10_000);
+async function measure(one: FailoverCase, proxyName: string): Promise<Measured> {
+  const directory = await mkdtemp(join(tmpdir(), 'haven-failover-run-'));
+  const backends = [1, 2, 3].map((number) => new FailoverBackend(`web-${number}`, basePort + 10 + number, directory));
+  const victim = backends[1] as FailoverBackend;
+  const [beforeSeconds, faultSeconds, afterSeconds] = one.seconds;
+  const tunnels = new Tunnels();
+  let proxy: FailoverProxy | undefined;
+  try {
+    await Promise.all(backends.map(async (backend) => await backend.start()));
+    const start = proxies[proxyName] as StartProxy;
+    proxy = await start({ port: basePort, backends: backends.map(({ port }) => port), ...(one.balance === undefined ? {} : { balance: one.balance }) });
+    await sleep(2_500);
+    if (one.tunnels !== undefined) await tunnels.open(proxy.port, one.tunnels);
+    const load = runLoad(one, proxy, join(directory, 'outcomes'));
+    await sleep((warmupSeconds + beforeSeconds) * 1_000);
+    const from = Date.now();
+    await one.begin(victim, backends, proxy);
+    await sleep(faultSeconds * 1_000);
+    const until = Date.now();
+    await one.end(victim, backends);
+    await sleep(afterSeconds * 1_000);
+    const outcomes = outcomesOf(await load).filter(({ dueAt }) => dueAt >= from - beforeSeconds * 1_000);
+    const seen = await Promise.all(backends.map(async (backend) => await backend.seen()));
+    const arrivals = seen[1]?.arrivals ?? [];
+    const figures = figuresOf({ outcomes, posts: seen.flatMap(({ posts }) => posts), arrivals, fault: { from, until } });
+    return { proxy: proxyName, figures, tunnels: one.tunnels === undefined ? undefined : await tunnels.figures(), load: loadavg()[0] ?? 0 };
+  } finally {
+    tunnels.close();
+    await proxy?.[Symbol.asyncDispose]();
+    await Promise.all(backends.map(async (backend) => await backend.kill()));
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** The load in a process of its own; resolves to its outcomes. */
+async function runLoad(one: FailoverCase, proxy: FailoverProxy, out: string): Promise<string> {
+  const env = {
+    ...process.env,
+    PORT: String(proxy.port),
+    RATE: String(one.ratePerSecond),
+    SECONDS: String(one.seconds.reduce((sum, seconds) => sum + seconds, warmupSeconds)),
+    POST_SHARE: String(one.postShare),
+    OUT: out,
+    RUN: `${proxy.name}-${Date.now()}`,
+    ...(one.burst === undefined ? {} : { BURST: String(one.burst.count), BURST_EVERY_MS: String(one.burst.everyMs) }),
+  };
+  const child = fork(loadEntry, [], { execArgv: [], env });
+  const ended = Promise.withResolvers<void>();
+  child.once('exit', (code) => (code === 0 ? ended.resolve() : ended.reject(new Error(`the load ended with ${code}`))));
+  await ended.promise;
+  return await readFile(out, 'utf8');
+}
+
+async function sleep(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function row(one: FailoverCase, { proxy, figures, tunnels }: Measured): string {
+  const seconds = (ms: number | undefined) => (ms === undefined ? 'not in the run' : `${(ms / 1_000).toFixed(2)} s`);
+  const { requests, failedGets, failedPosts, doubled, p99Ms, worstMs, outAfterMs, backAfterMs } = figures;
+  const isFault = one.burst === undefined && one.tunnels === undefined;
+  const cells = [
+    one.name,
+    proxy,
+    String(requests),
+    String(failedGets),
+    String(failedPosts),
+    String(doubled),
+    `${p99Ms.toFixed(0)} ms`,
+    `${worstMs.toFixed(0)} ms`,
+    isFault ? seconds(outAfterMs) : '–',
+    isFault ? seconds(backAfterMs) : '–',
+    tunnels === undefined ? '' : `${tunnels.alive} of ${tunnels.opened} open, ${tunnels.closed} closed in order, ${tunnels.cut} cut`,
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+const HEADER = `| case | proxy | requests | failed GETs | failed POSTs | done twice | p99 | worst | out after | back after | WebSockets |
+|---|---|---|---|---|---|---|---|---|---|---|`;
+
+async function runCases(cases: readonly FailoverCase[], names: readonly string[], rounds: number): Promise<readonly string[]> {
+  const rows: string[] = [];
+  for (const one of cases) {
+    for (let round = 0; round < rounds; round++) {
+      for (const name of names) {
+        const measured = await measure(one, name);
+        rows.push(row(one, measured));
+        process.stdout.write(`${rows.at(-1)}  load ${measured.load.toFixed(1)}\n`);
+        for (const failure of measured.figures.failures) process.stdout.write(`    ${failure}\n`);
+      }
     }
-  },
-  (seconds * 1_000) / 4,
-);
-const report = await runLoad({
-  address: { host: '127.0.0.1', port: 18_010 },
-  ratePerSecond,
-  connections: 256,
-  durationMs: seconds * 1_000,
-  nextRequest: (index) => (index % 10 === 9 ? { method: 'POST', path: '/load', body: 'body' } : { method: 'GET', path: '/load' }),
-  onResult: (result) => {
-    if (result.failure !== undefined) failures.push(result);
-  },
-});
-clearTimeout(faultAt);
-process.stdout.write(
-  `${JSON.stringify({ fault, ratePerSecond, due: report.due, byStatus: report.byStatus, byMethod: report.byMethod, failures: failures.slice(0, 3) }, null, 1)}\n`,
-);
-await gateway.stop();
-for (const { child } of backends) child.kill('SIGKILL');
+  }
+  return rows;
+}
+
+function option(name: string): string | undefined {
+  const index = process.argv.indexOf(`--${name}`);
+  return index < 0 ? undefined : process.argv[index + 1];
+}
+
+const wanted = (option('cases') ?? '').split(',');
+const chosen = (cases: readonly FailoverCase[]) => cases.filter(({ name }) => wanted.some((word) => name.includes(word)));
+const names = (option('proxies') ?? 'haven,nginx,haproxy').split(',');
+const rounds = Number(option('rounds') ?? 3);
+process.stdout.write(`${HEADER}\n`);
+const matrix = await runCases(chosen(CASES), names, 1);
+const hard = await runCases(chosen(HARD_CASES), names.includes('haven') ? ['haven'] : [], rounds);
+if (process.argv.includes('--write')) {
+  const text = await readFile(docs, 'utf8');
+  const cpu = cpus()[0]?.model ?? 'unknown';
+  const when = `${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} cores of ${cpu}, Node ${process.versions.node}.`;
+  const section = (title: string, rows: readonly string[]) => `<!-- ${title} -->\n${when}\n\n${HEADER}\n${rows.join('\n')}\n<!-- end -->`;
+  await writeFile(
+    docs,
+    text.replace(/<!-- matrix -->[\s\S]*?<!-- end -->/, section('matrix', matrix)).replace(/<!-- hard -->[\s\S]*?<!-- end -->/, section('hard', hard)),
+  );
+}

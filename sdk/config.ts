@@ -124,6 +124,34 @@ export interface RouteConfig {
   readonly path?: string;
 }
 
+/** How gateways treat the requests of a service. */
+export interface TrafficConfig {
+  /** How long the share of an instance that came or came back grows, from a tenth: `'30s'` */
+  readonly slowStart?: Duration;
+  /** Tries after the first, elsewhere, only where nothing can be done twice: 2 */
+  readonly retries?:
+    | number
+    | {
+        readonly count?: number;
+        /** Repeated too, if the request may be: answers of these statuses, and tries that took too long. None. */
+        readonly on?: readonly ('502' | '503' | '504' | 'timeout')[];
+        /** A request with an `Idempotency-Key` may be repeated, whatever its method: false */
+        readonly idempotencyKey?: boolean;
+      };
+  /** Beyond it: 429 with `Retry-After`. Each worker of each gateway counts for itself. */
+  readonly rateLimit?: { readonly rate: string; readonly burst?: number; readonly per?: 'client' | 'service' };
+  /** `{ connect: '2s', answer: '60s', idle: '60s' }` */
+  readonly timeouts?: { readonly connect?: Duration; readonly answer?: Duration; readonly idle?: Duration };
+  /** Body of a request, requests of one instance at once, requests that wait: `{ body: '1Gi', waiting: 512 }` */
+  readonly limits?: { readonly body?: Size; readonly inFlight?: number; readonly waiting?: number };
+  /** When an instance is taken out for what it answers, 0 turns a reason off: `{ failures: 5, errors: 10, slower: 3, for: '10s' }` */
+  readonly ejection?: { readonly failures?: number; readonly errors?: number; readonly slower?: number; readonly for?: Duration };
+  /** Below this share of healthy instances all get requests; 0: never. 0.5 */
+  readonly panic?: number;
+  /** Whether the first standby serves when nobody else can, or all do: `'first'` */
+  readonly backups?: 'first' | 'all';
+}
+
 /** One service of an app. */
 export interface ServiceConfig {
   readonly run: Run;
@@ -141,6 +169,8 @@ export interface ServiceConfig {
   readonly mode?: 'balanced' | 'active-standby';
   /** Which instance gets a request: `'round-robin'`, `'least-request'`, `'peak-ewma'`, `'hash?on=header:x-user'`, `'sticky'` … A change restarts nothing. */
   readonly balance?: string;
+  /** How gateways treat its requests. A change restarts nothing. */
+  readonly traffic?: TrafficConfig;
   /** What each instance is given: `{ cpu: 0.1, memory: '256Mi' }` */
   readonly resources?: { readonly cpu?: number; readonly memory?: Size };
   readonly update?: Update;

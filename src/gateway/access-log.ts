@@ -1,14 +1,29 @@
 import { closeSync, existsSync, openSync, renameSync, statSync, write } from 'node:fs';
 import { wallNow } from './dataplane/clock.ts';
+import type { RequestRecord, Termination } from './dataplane/request-account.ts';
 
-/** One finished request. */
-export interface AccessEntry {
+/** One finished request. Times in ms. */
+export interface AccessEntry extends RequestRecord {
   readonly client: string;
-  /** The request line as the client sent it. */
-  readonly request: string;
+  readonly protocol: string;
+  /** Version of TLS; '' without. */
+  readonly tls: string;
   readonly status: number;
-  readonly durationMs: number;
+  readonly end: Termination;
+  /** Of the bodies. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Waiting for a usable backend. */
+  readonly queueMs: number;
+  /** For new connections to backends. */
+  readonly connectMs: number;
+  /** To the head of the answer. */
+  readonly firstByteMs: number;
+  readonly totalMs: number;
+  /** '' if no route matched. */
   readonly service: string;
+  /** Of the last try. */
+  readonly backend: string;
   readonly tries: number;
 }
 
@@ -69,5 +84,12 @@ export class AccessLog implements Disposable {
 
 /** One line. JSON escapes what a client could smuggle into a log (R-15). */
 export function accessLine(entry: AccessEntry, atUnixMs: number): string {
-  return `${JSON.stringify({ at: new Date(atUnixMs).toISOString(), ...entry, durationMs: Math.round(entry.durationMs * 1_000) / 1_000 })}\n`;
+  const { id, queueMs, connectMs, firstByteMs, totalMs, ...rest } = entry;
+  const times = { queueMs: rounded(queueMs), connectMs: rounded(connectMs), firstByteMs: rounded(firstByteMs), totalMs: rounded(totalMs) };
+  return `${JSON.stringify({ at: new Date(atUnixMs).toISOString(), id, ...rest, ...times })}\n`;
+}
+
+/** To a thousandth of a ms. */
+function rounded(durationMs: number): number {
+  return Math.round(durationMs * 1_000) / 1_000;
 }

@@ -14,7 +14,7 @@ import { HealthChecks } from './health-checks.ts';
 import type { Inheritance } from './inheritance.ts';
 import { InternalListeners } from './internal-listeners.ts';
 import { type Bound, takeListener } from './listeners.ts';
-import { type LiveBackend, type LiveService, type LiveStatus, SampleWindow } from './live-status.ts';
+import { type LiveBackend, type LiveService, type LiveStatus, SampleWindow, type ServiceTraffic } from './live-status.ts';
 import { renderMetrics } from './metrics.ts';
 import { type PublicListener, PublicListeners } from './public-listeners.ts';
 import { RouteStore } from './saved-routes.ts';
@@ -340,7 +340,7 @@ class Gateway {
   async #sample(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#workers.refreshSamples(signal);
-      this.#window.add([...this.#workers.ended, ...this.#workers.samples]);
+      this.#window.add(this.#workers.samples);
       await this.#world.clock.sleep(samplePeriodMs, signal).catch(() => undefined);
     }
   }
@@ -367,7 +367,7 @@ class Gateway {
   }
 
   #metrics(): string {
-    return renderMetrics([...this.#workers.ended, ...this.#workers.samples], {
+    return renderMetrics(this.#workers.samples, {
       gateway: this.#config.name,
       configRevision: this.#workers.appliedRevision,
       configAgeSeconds: this.#ageSeconds,
@@ -402,10 +402,10 @@ class Gateway {
           inFlight: sample?.inFlight ?? 0,
           answers: sample?.answers ?? 0,
           failures: sample?.failures ?? 0,
-          ejections: sample?.ejections ?? 0,
+          ejections: Object.values(sample?.ejections ?? {}).reduce((sum, count) => sum + count, 0),
         };
       });
-      services[key] = { ...service, backends };
+      services[key] = { ...service, matches: route.matches.map(({ host, path }) => `${host}${path}`), backends };
     }
     return {
       gateway: this.#config.name,
@@ -420,7 +420,7 @@ class Gateway {
   }
 }
 
-const NO_TRAFFIC: Omit<LiveService, 'backends'> = {
+const NO_TRAFFIC: ServiceTraffic = {
   tier: 'none',
   requestsPerSecond: 0,
   p50Ms: 0,

@@ -1,4 +1,4 @@
-import { deepEqual } from 'node:assert/strict';
+import { deepEqual, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseName } from '#base/name';
 import { instanceIdOf } from '#model/instance';
@@ -6,7 +6,7 @@ import type { Backend, Route } from '#model/route';
 import type { Check } from '#model/spec';
 import { Simulation } from '#world/simulated/simulation';
 import { backendKey } from './dataplane/backend.ts';
-import { HealthChecks } from './health-checks.ts';
+import { CHECK_PACE, HealthChecks } from './health-checks.ts';
 
 const APP = parseName('shop', 'an app');
 const WEB = parseName('web', 'a service');
@@ -94,4 +94,96 @@ test('a backend that was well in an earlier life is taken for well at once, aske
   deepEqual(seen(), ['passing', 'passing', 'failing'], 'what never was known is judged by its first check');
   await simulation.run({ untilMs: 1_500 });
   deepEqual(seen(), ['passing', 'failing', 'failing']);
+});
+
+/** A backend that answers what it is told to, and the moments it was asked at, in ms. */
+async function setUpOne(statusAt: (nowMs: number) => number, route: Partial<Route> = {}, backend: Partial<Backend> = {}) {
+  const simulation = new Simulation({ seed: 5, drain });
+  const askedAt: number[] = [];
+  const node = simulation.host('node').world;
+  const serving = node.network.serve({ host: '0.0.0.0', port: firstPort + 1 }, async () => {
+    askedAt.push(node.clock.now());
+    return { status: statusAt(node.clock.now()), headers: {}, body: (async function* () {})() };
+  });
+  await simulation.complete(serving);
+  const changes: string[] = [];
+  const checks = new HealthChecks(simulation.host('gateway').world, ({ health }) => changes.push(health));
+  checks.configure([{ ...routeTo([{ ...backendAt(1), ...backend }], httpCheck('/ready')), ...route }]);
+  return { simulation, checks, askedAt, changes };
+}
+
+function gaps(askedAt: readonly number[], fromMs: number, toMs: number): readonly number[] {
+  const within = askedAt.filter((at) => at >= fromMs && at < toMs);
+  return within.slice(1).map((at, index) => at - (within[index] ?? 0));
+}
+
+const isAbout = (expectedMs: number) => (gapMs: number) => Math.abs(gapMs - expectedMs) <= CHECK_PACE.jitter * expectedMs + 50;
+
+test('checks have three speeds: their own, a fast one while something changes, and a slow one for who is down (R-22)', async () => {
+  const { simulation, checks, askedAt, changes } = await setUpOne((now) => (now < 20_000 || now >= 80_000 ? 200 : 500));
+  using _checks = checks;
+  await simulation.run({ untilMs: 120_000 });
+  const steady = gaps(askedAt, 5_000, 20_000);
+  const down = gaps(askedAt, 40_000, 80_000);
+  ok(steady.length >= 6 && steady.every(isAbout(2_000)), steady.join(' '));
+  ok(down.length >= 6 && down.every(isAbout(CHECK_PACE.downMs)), down.join(' '));
+  const failures = askedAt.filter((at) => at >= 20_000);
+  ok(gaps(failures.slice(0, 3), 0, Number.POSITIVE_INFINITY).every(isAbout(CHECK_PACE.fastMs)), failures.slice(0, 3).join(' '));
+  const passes = askedAt.filter((at) => at >= 80_000);
+  ok(gaps(passes.slice(0, 2), 0, Number.POSITIVE_INFINITY).every(isAbout(CHECK_PACE.fastMs)), passes.slice(0, 2).join(' '));
+  ok(gaps(passes.slice(2), 0, Number.POSITIVE_INFINITY).every(isAbout(2_000)));
+  deepEqual(changes, ['passing', 'failing', 'passing']);
+});
+
+test('who has just gone down is asked at the usual speed for a while, because most come back soon', async () => {
+  const { simulation, checks, askedAt } = await setUpOne((now) => (now < 20_000 ? 200 : 500));
+  using _checks = checks;
+  await simulation.run({ untilMs: 31_000 });
+  const down = gaps(askedAt, 23_500, 31_000);
+  ok(down.length >= 2 && down.every(isAbout(2_000)), down.join(' '));
+});
+
+test('the first result ever decides alone, whatever it is', async () => {
+  const { simulation, checks, changes } = await setUpOne(() => 503);
+  using _checks = checks;
+  await simulation.run({ untilMs: 400 });
+  deepEqual(changes, ['failing']);
+});
+
+test('backends that come together are not asked together for long', async () => {
+  const simulation = new Simulation({ seed: 9, drain });
+  const askedAt = new Map<number, number[]>();
+  const node = simulation.host('node').world;
+  const count = 20;
+  for (let slot = 1; slot <= count; slot++) {
+    const serving = node.network.serve({ host: '0.0.0.0', port: firstPort + slot }, async () => {
+      askedAt.set(slot, [...(askedAt.get(slot) ?? []), node.clock.now()]);
+      return { status: 200, headers: {}, body: (async function* () {})() };
+    });
+    await simulation.complete(serving);
+  }
+  using checks = new HealthChecks(simulation.host('gateway').world, () => undefined);
+  checks.configure([
+    routeTo(
+      Array.from({ length: count }, (_, index) => backendAt(index + 1)),
+      httpCheck('/ready'),
+    ),
+  ]);
+  await simulation.run({ untilMs: 10_000 });
+  const second = [...askedAt.values()].map(([, at = 0]) => at);
+  ok(Math.max(...second) - Math.min(...second) > 1_000, second.join(' '));
+  const crowded = second.filter((at) => second.filter((other) => Math.abs(other - at) < 100).length > 6);
+  deepEqual(crowded, []);
+});
+
+test('one that drains is asked only where it may still serve', async () => {
+  const draining = { state: 'draining' } as const;
+  const never = await setUpOne(() => 200, {}, draining);
+  using _never = never.checks;
+  await never.simulation.run({ untilMs: 10_000 });
+  deepEqual(never.askedAt, []);
+  const still = await setUpOne(() => 200, { settings: { usesDraining: true } }, draining);
+  using _still = still.checks;
+  await still.simulation.run({ untilMs: 10_000 });
+  deepEqual(still.changes, ['passing']);
 });

@@ -7,9 +7,8 @@ import type { HealthUpdate } from './dataplane/dataplane.ts';
 
 /** Used where neither backend nor route has a check: a connection that is accepted counts (H7). */
 const CONNECT_CHECK: Check = { probe: { kind: 'tcp' }, intervalMs: 2_000, timeoutMs: 1_000, rise: 2, fall: 3 };
-/** Pace while a backend is changing its state or was never checked. */
-const fastMs = 500;
-const jitter = 0.1;
+/** The three speeds beside a check's own interval: while a backend is changing its state, and once it has been down for a while. */
+export const CHECK_PACE = { fastMs: 500, downMs: 5_000, downAfterMs: 10_000, jitter: 0.1 } as const;
 const mostBodyBytes = 64 * 1024;
 
 /** One backend's health by active checks. */
@@ -65,7 +64,10 @@ export class HealthChecks implements Disposable {
       for (const backend of route.backends) {
         const key = backendKey(backend);
         wanted.add(key);
-        this.#ensure(key, backend, backend.check ?? route.check ?? CONNECT_CHECK);
+        // One that drains is not asked any more: it may refuse already, and nobody would use the answer, unless it may still serve.
+        const { usesDraining = false, stickyDrainMs = 0 } = route.settings ?? {};
+        const isAsked = backend.state === 'active' || usesDraining || stickyDrainMs > 0;
+        this.#ensure(key, backend, { check: backend.check ?? route.check ?? CONNECT_CHECK, isAsked });
       }
     }
     for (const [key, { controller }] of this.#checkedByKey) {
@@ -80,18 +82,19 @@ export class HealthChecks implements Disposable {
     this.#checkedByKey.clear();
   }
 
-  #ensure(key: string, backend: Backend, check: Check): void {
-    // A draining backend is not asked any more: it may refuse already, and nobody would use the answer.
-    const fingerprint = JSON.stringify([check, backend.address, backend.state]);
+  #ensure(key: string, backend: Backend, { check, isAsked }: { readonly check: Check; readonly isAsked: boolean }): void {
+    const fingerprint = JSON.stringify([check, backend.address, isAsked]);
     const known = this.#checkedByKey.get(key);
     if (known?.fingerprint === fingerprint) return;
     known?.controller.abort();
     const controller = new AbortController();
+    const { attempt } = backend;
+    const byHttp = check.probe.kind === 'http';
     const unknown = { health: 'unknown', reachable: true, transitions: 0, isAssumed: false, reason: 'not checked yet' } as const;
-    const health = known?.health ?? { ...unknown, ...this.#takeAssumed(key), key, attempt: backend.attempt };
-    const checked: Checked = { controller, fingerprint, health };
+    const health = known?.health ?? { ...unknown, ...this.#takeAssumed(key), key, attempt };
+    const checked: Checked = { controller, fingerprint, health: { ...health, byHttp } };
     this.#checkedByKey.set(key, checked);
-    if (backend.state === 'draining') return;
+    if (!isAsked) return;
     this.#loop(checked, backend.address, check, controller.signal).catch((error: unknown) => {
       if (!controller.signal.aborted) this.#world.log.write('error', 'health check ended', { backend: key, cause: messageOf(error) });
     });
@@ -105,9 +108,11 @@ export class HealthChecks implements Disposable {
 
   async #loop(checked: Checked, address: Address, check: Check, signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#world;
-    // Backends that are known already are spread over the interval; a new one is waited for, and what is only assumed is asked at once.
-    if (checked.health.health !== 'unknown' && !checked.health.isAssumed) await clock.sleep(check.intervalMs * random.next(), signal);
+    // Those that are known already are spread over the interval; a new one is waited for, and what is only assumed is asked at once. Both are spread afterwards.
+    let isSpread = checked.health.health !== 'unknown' && !checked.health.isAssumed;
+    if (isSpread) await clock.sleep(check.intervalMs * random.next(), signal);
     let streak = 0;
+    let changedAt = clock.now();
     while (!signal.aborted) {
       const result = await checkOnce(this.#world, address, check, signal);
       if (signal.aborted) return;
@@ -117,10 +122,13 @@ export class HealthChecks implements Disposable {
       const needed = checked.health.health === 'unknown' ? 1 : result.passed ? check.rise : check.fall;
       if (streak >= needed) {
         streak = 0;
+        changedAt = clock.now();
         this.#change(checked, result);
       }
-      const paceMs = streak > 0 ? Math.min(fastMs, check.intervalMs) : check.intervalMs;
-      await clock.sleep(paceMs * (1 + jitter * (2 * random.next() - 1)), signal);
+      const isLongDown = !result.passed && clock.now() - changedAt >= CHECK_PACE.downAfterMs;
+      const paceMs = paceOf(check, { isChanging: streak > 0, isLongDown });
+      await clock.sleep(paceMs * (isSpread ? 1 + CHECK_PACE.jitter * (2 * random.next() - 1) : random.next()), signal);
+      isSpread = true;
     }
   }
 
@@ -135,6 +143,11 @@ export class HealthChecks implements Disposable {
     };
     this.#onChange(checked.health);
   }
+}
+
+function paceOf({ intervalMs }: Check, phase: { readonly isChanging: boolean; readonly isLongDown: boolean }): number {
+  if (phase.isChanging) return Math.min(CHECK_PACE.fastMs, intervalMs);
+  return phase.isLongDown ? Math.max(CHECK_PACE.downMs, intervalMs) : intervalMs;
 }
 
 /** One check. Only 2xx passes; a redirect does not (H4). */

@@ -1,6 +1,8 @@
 import type { World } from '#world/world';
 import { percentileMs } from './dataplane/histogram.ts';
-import { denseCounts, mergeSamples } from './metrics.ts';
+import { METHODS } from './dataplane/method.ts';
+import { STATUS_CLASSES } from './dataplane/service-counts.ts';
+import { denseCounts, mergeSamples } from './merged-samples.ts';
 import type { ServiceSample, WorkerSample } from './worker-protocol.ts';
 
 /** Seconds over which rates and percentiles of the live status are taken. */
@@ -18,7 +20,13 @@ export interface LiveStatus {
   readonly services: Readonly<Record<string, LiveService>>;
 }
 
-export interface LiveService {
+export interface LiveService extends ServiceTraffic {
+  /** Host and path of its routes. */
+  readonly matches: readonly string[];
+  readonly backends: readonly LiveBackend[];
+}
+
+export interface ServiceTraffic {
   /** Who gets its requests: healthy primaries, those never checked, the standby, everybody (panic), or nobody. */
   readonly tier: string;
   readonly requestsPerSecond: number;
@@ -30,7 +38,6 @@ export interface LiveService {
   readonly retries: number;
   readonly inFlight: number;
   readonly held: number;
-  readonly backends: readonly LiveBackend[];
 }
 
 export interface LiveBackend {
@@ -73,7 +80,7 @@ export class SampleWindow {
   }
 
   /** What happened to one service within the window. */
-  service(key: string): Omit<LiveService, 'backends'> | undefined {
+  service(key: string): ServiceTraffic | undefined {
     const last = this.#taken.at(-1);
     const now = last?.sample.services[key];
     if (last === undefined || now === undefined) return undefined;
@@ -85,9 +92,7 @@ export class SampleWindow {
       denseCounts(before.durations).forEach((count, bucket) => {
         counts[bucket] = Math.max(0, (counts[bucket] as number) - count);
       });
-    const answers = Object.fromEntries(
-      now.answersByClass.map((count, hundreds) => [`${hundreds}xx`, count - (before?.answersByClass[hundreds] ?? 0)] as const).filter(([, count]) => count > 0),
-    );
+    const answers = answersByClass(now.answers.map((count, index) => count - (before?.answers[index] ?? 0)));
     const requests = Object.values(answers).reduce((sum, count) => sum + count, 0);
     return {
       tier: now.tier,
@@ -101,6 +106,14 @@ export class SampleWindow {
       held: now.held,
     };
   }
+}
+
+function answersByClass(answers: readonly number[]): Readonly<Record<string, number>> {
+  const byClass = Array.from({ length: STATUS_CLASSES }, (_, hundreds) => {
+    const count = answers.slice(hundreds * METHODS.length, (hundreds + 1) * METHODS.length).reduce((sum, each) => sum + each, 0);
+    return [`${hundreds}xx`, count] as const;
+  });
+  return Object.fromEntries(byClass.filter(([, count]) => count > 0));
 }
 
 function sumOf(counts: Readonly<Record<string, number>>): number {

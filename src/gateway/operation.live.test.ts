@@ -23,7 +23,8 @@ test('metrics and live status say what happened', async () => {
   bad.close();
   const admin = `http://127.0.0.1:${gateway.admin.port}`;
   const page = await (await fetch(`${admin}/metrics`)).text();
-  match(page, /^haven_gateway_requests_total\{service="shop\/web",code_class="2xx"\} 2\d\d$/m);
+  match(page, /^haven_gateway_requests_total\{service="shop\/web",code_class="2xx",method="GET"\} \d+$/m);
+  match(page, /^haven_gateway_requests_total\{service="shop\/web",code_class="2xx",method="POST"\} \d+$/m);
   match(page, /^haven_gateway_parse_errors_total\{reason="no-host"\} 1$/m);
   match(page, /^haven_gateway_backend_up\{service="shop\/web",backend="web.1",instance="shop.web.1-1"\} 1$/m);
   match(page, /^haven_gateway_pool_connections_total\{[^}]*kind="reused"\} \d+$/m);
@@ -52,8 +53,26 @@ test('the access log is JSON lines, whatever a client sends', async () => {
   client.close();
   const read = async () => await readFile(join(gateway.directory, 'access-1.log'), 'utf8').catch(() => '');
   await until(async () => (await read()).includes('\n'), 'a line is written');
-  const { request, status, service, client: peer } = JSON.parse((await read()).trim()) as Record<string, unknown>;
-  deepEqual({ request, status, service, peer }, { request: 'GET /a"b?c HTTP/1.1', status: 200, service: 'shop/web', peer: '127.0.0.1' });
+  const { at, id, queueMs, connectMs, firstByteMs, totalMs, ...line } = JSON.parse((await read()).trim()) as Record<string, unknown>;
+  deepEqual(line, {
+    method: 'GET',
+    host: 'x',
+    path: '/a"b?c',
+    client: '127.0.0.1',
+    protocol: 'HTTP/1.1',
+    tls: '',
+    status: 200,
+    end: '--',
+    bytesIn: 0,
+    bytesOut: line['bytesOut'],
+    service: 'shop/web',
+    backend: 'web.1',
+    tries: 1,
+  });
+  ok(Number(line['bytesOut']) > 100 && Number(firstByteMs) > 0 && Number(totalMs) >= Number(firstByteMs) && Number(connectMs) > 0 && queueMs === 0);
+  // The backend got the same id.
+  ok(client.text.includes(String(id)) && String(id).length === 22, String(id));
+  ok(!Number.isNaN(Date.parse(String(at))));
 });
 
 test('two workers share the port and the acknowledgement waits for both', async () => {

@@ -244,7 +244,7 @@ test('an answer that does not come holds up others only for a while, and comes i
   for (const socket of stuck) socket.write(plain('at last'));
   for (const client of clients.slice(0, count)) await client.receive('at last');
   const service = [...bench.dataplane.services.values()][0];
-  deepEqual([...(service?.retriesByReason.keys() ?? [])], ['held']);
+  deepEqual([...(service?.counts.retriesByReason.keys() ?? [])], ['held']);
 });
 
 test('a POST is never sent behind another request', async () => {

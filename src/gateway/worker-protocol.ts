@@ -32,7 +32,7 @@ export interface BackendObservation {
   readonly inFlight: number;
 }
 
-/** A worker's counters since it started. Histograms are sparse: bucket, count, bucket, count … */
+/** A worker's counters since it started. */
 export interface WorkerSample {
   readonly revision: number;
   readonly clients: number;
@@ -41,7 +41,8 @@ export interface WorkerSample {
   readonly clientAddresses: number;
   readonly connectionRefusals: Readonly<Record<string, number>>;
   readonly requests: number;
-  readonly refusals: Readonly<Record<string, number>>;
+  readonly unrouted: number;
+  readonly refusals: Counts;
   readonly accessLogDropped: number;
   readonly memoryBytes: number;
   readonly cpuMs: number;
@@ -49,18 +50,30 @@ export interface WorkerSample {
   readonly backends: Readonly<Record<string, BackendSample>>;
 }
 
+export type Counts = Readonly<Record<string, number>>;
+
+/** A histogram without its empty buckets: bucket, count, bucket, count … */
+export interface HistogramSample {
+  readonly pairs: readonly number[];
+  readonly sumMs: number;
+}
+
 export interface ServiceSample {
   readonly tier: string;
   readonly inFlight: number;
   readonly held: number;
   readonly heldTotal: number;
+  readonly overflows: number;
+  readonly rateLimited: number;
   readonly clientAborts: number;
+  readonly tunnels: number;
+  readonly panics: number;
   readonly budgetExhausted: number;
-  /** By hundreds of the status, from 0xx. */
-  readonly answersByClass: readonly number[];
-  readonly retries: Readonly<Record<string, number>>;
-  readonly durations: readonly number[];
-  readonly sumMs: number;
+  /** By class of status and method, as in `ServiceCounts`. */
+  readonly answers: readonly number[];
+  readonly retries: Counts;
+  readonly durations: HistogramSample;
+  readonly waits: HistogramSample;
 }
 
 export interface BackendSample {
@@ -71,9 +84,12 @@ export interface BackendSample {
   readonly idle: number;
   readonly answers: number;
   readonly failures: number;
-  readonly ejections: number;
+  /** By reason. */
+  readonly ejections: Counts;
+  readonly departures: number;
   readonly connectionsOpened: number;
   readonly connectionsReused: number;
-  readonly durations: readonly number[];
-  readonly sumMs: number;
+  readonly connectionRaces: number;
+  readonly durations: HistogramSample;
+  readonly connects: HistogramSample;
 }

@@ -2,7 +2,7 @@ import type { Backend } from './dataplane/backend.ts';
 import type { Dataplane } from './dataplane/dataplane.ts';
 import type { Histogram } from './dataplane/histogram.ts';
 import type { Service } from './dataplane/service.ts';
-import type { BackendObservation, BackendSample, ServiceSample, WorkerSample } from './worker-protocol.ts';
+import type { BackendObservation, BackendSample, HistogramSample, ServiceSample, WorkerSample } from './worker-protocol.ts';
 
 /** The counters of a data plane as they are sent to the parent. */
 export function takeSample(dataplane: Dataplane): WorkerSample {
@@ -21,6 +21,7 @@ export function takeSample(dataplane: Dataplane): WorkerSample {
     clientAddresses: plane.connections.clients,
     connectionRefusals: { ...plane.connections.refused },
     requests: plane.requests,
+    unrouted: plane.unrouted,
     refusals: Object.fromEntries(plane.refusals),
     accessLogDropped: plane.accessLog?.dropped ?? 0,
     memoryBytes: process.memoryUsage.rss(),
@@ -42,22 +43,28 @@ export function observe(backend: Backend): BackendObservation {
 
 function reasonOf(backend: Backend): string {
   if (backend.suspicion === 'silent') return 'it stopped answering while its peers answer';
-  if (backend.ejection.ejectedUntil !== 0) return `${backend.ejection.consecutiveFailures} requests failed in a row`;
-  return '';
+  if (backend.ejection.ejectedUntil === 0) return '';
+  const { cause, consecutiveFailures, consecutiveErrors } = backend.ejection;
+  if (cause === 'slow') return 'even its quick answers are far slower than those of its peers';
+  return cause === 'errors' ? `${consecutiveErrors} answers in a row were errors (5xx)` : `${consecutiveFailures} requests failed in a row`;
 }
 
-function serviceSample(service: Service): ServiceSample {
+function serviceSample({ tier, inFlight, heldCount, counts }: Service): ServiceSample {
   return {
-    tier: service.tier,
-    inFlight: service.inFlight,
-    held: service.heldCount,
-    heldTotal: service.heldTotal,
-    clientAborts: service.clientAborts,
-    budgetExhausted: service.budgetExhausted,
-    answersByClass: [...service.answersByClass],
-    retries: Object.fromEntries(service.retriesByReason),
-    durations: sparse(service.durations),
-    sumMs: service.durations.sumMs,
+    tier,
+    inFlight,
+    held: heldCount,
+    heldTotal: counts.held,
+    overflows: counts.overflows,
+    rateLimited: counts.rateLimited,
+    clientAborts: counts.clientAborts,
+    tunnels: counts.tunnels,
+    panics: counts.panics,
+    budgetExhausted: counts.budgetExhausted,
+    answers: [...counts.answers],
+    retries: Object.fromEntries(counts.retriesByReason),
+    durations: sampleOf(counts.durations),
+    waits: sampleOf(counts.waits),
   };
 }
 
@@ -70,18 +77,20 @@ function backendSample(backend: Backend, service: string): BackendSample {
     idle: backend.idle.length,
     answers: backend.answers,
     failures: backend.failures,
-    ejections: backend.ejections,
+    ejections: { ...backend.ejections },
+    departures: backend.departures,
     connectionsOpened: backend.connectionsOpened,
     connectionsReused: backend.connectionsReused,
-    durations: sparse(backend.durations),
-    sumMs: backend.durations.sumMs,
+    connectionRaces: backend.connectionRaces,
+    durations: sampleOf(backend.durations),
+    connects: sampleOf(backend.connects),
   };
 }
 
-function sparse(histogram: Histogram): number[] {
+function sampleOf(histogram: Histogram): HistogramSample {
   const pairs: number[] = [];
   histogram.counts.forEach((count, bucket) => {
     if (count > 0) pairs.push(bucket, count);
   });
-  return pairs;
+  return { pairs, sumMs: histogram.sumMs };
 }

@@ -6,6 +6,7 @@ import type { World } from '#world/world';
 import type { HealthUpdate } from './dataplane/dataplane.ts';
 import type { ListenerSettings } from './dataplane/listener-settings.ts';
 import type { ListeningHandle } from './listeners.ts';
+import { mergeSamples, withoutGauges } from './merged-samples.ts';
 import { TicketRotation } from './tls/ticket-rotation.ts';
 import { startWorkerProcess } from './worker-process.ts';
 import type { BackendObservation, FromWorker, ToWorker, WorkerSample } from './worker-protocol.ts';
@@ -54,8 +55,8 @@ export class Workers implements AsyncDisposable {
   readonly #listeners = new Map<string, Listener>();
   readonly #samples = new Map<number, PromiseWithResolvers<void> & { left: number }>();
   readonly #failures = new Map<number, number>();
-  /** Last counters of workers that ended. */
-  readonly ended: WorkerSample[] = [];
+  /** The last counters of all workers that ended, as one. */
+  #past: WorkerSample | undefined;
   readonly #tickets: TicketRotation;
   #snapshot: Snapshot | undefined;
   #appliedRevision = 0;
@@ -92,8 +93,9 @@ export class Workers implements AsyncDisposable {
     );
   }
 
+  /** Of those that live, and what those that ended have counted. The live ones come last: what is not a sum is theirs. */
   get samples(): readonly WorkerSample[] {
-    return [...this.#workers.values()].flatMap(({ sample }) => sample ?? []);
+    return [...(this.#past === undefined ? [] : [this.#past]), ...[...this.#workers.values()].flatMap(({ sample }) => sample ?? [])];
   }
 
   /** What workers say of backends, one list per worker. */
@@ -206,7 +208,10 @@ export class Workers implements AsyncDisposable {
   #ended(worker: Worker, code: number | null, signal: string | null): void {
     if (this.#workers.get(worker.number) !== worker) return;
     this.#workers.delete(worker.number);
-    if (worker.sample !== undefined) this.ended.push(worker.sample);
+    if (worker.sample !== undefined) {
+      const last = withoutGauges(worker.sample);
+      this.#past = this.#past === undefined ? last : mergeSamples([this.#past, last]);
+    }
     if (this.#isStopping) return;
     const { clock, random, log } = this.#world;
     const failures = clock.now() - worker.startedAt > steadyMs ? 0 : (this.#failures.get(worker.number) ?? 0);

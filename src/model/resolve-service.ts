@@ -5,6 +5,7 @@ import type { Check, Checks, CommandSpec, PlacementSpec, Probe, RestartSpec, Rou
 import type { SpecIssue } from './spec-issues.ts';
 import { MAX_COUNT, type ServiceInput } from './spec-schema.ts';
 import { checkCommand, splitCommand } from './split-command.ts';
+import { resolveTraffic } from './traffic.ts';
 
 /** What every service gets that does not say otherwise; the rules' ids are those of the orchestration rules. */
 export const DEFAULTS = {
@@ -42,6 +43,7 @@ export function resolveService(
     count,
     mode: input.mode ?? 'balanced',
     ...(input.balance === undefined ? {} : { balance: input.balance }),
+    ...(input.traffic === undefined ? {} : { traffic: resolveTraffic(input.traffic) }),
     resources: {
       cpu: input.resources?.cpu ?? DEFAULTS.resources.cpu,
       memoryBytes: parseSizeBytes(input.resources?.memory ?? DEFAULTS.resources.memory),

@@ -34,7 +34,7 @@ export interface RateLimit {
   readonly per: 'client' | 'service';
 }
 
-/** Bounds of one service; what is absent is as everywhere. */
+/** How one service is treated where it differs; what is absent is as everywhere. */
 export interface RouteSettings {
   readonly connectTimeoutMs?: number;
   /** To the head of the answer. */
@@ -43,6 +43,10 @@ export interface RouteSettings {
   readonly idleTimeoutMs?: number;
   /** Tries of one request in all. */
   readonly maxTries?: number;
+  /** Repeated beside what always is, if nothing can happen twice: answers of these statuses, and tries that took too long (R-08). */
+  readonly retryOn?: readonly ('502' | '503' | '504' | 'timeout')[];
+  /** A request with an `Idempotency-Key` field counts as idempotent: its backend does it once however often it is asked (R-08). */
+  readonly trustsIdempotencyKey?: boolean;
   readonly maxBodyBytes?: number;
   /** Requests of one backend at once; more wait (R-29). Every worker counts for itself. */
   readonly maxInFlight?: number;
@@ -50,6 +54,27 @@ export interface RouteSettings {
   readonly pipeline?: boolean;
   /** Requests that wait for a backend; more are answered 503 (R-28, R-29). */
   readonly maxWaiting?: number;
+  readonly ejection?: EjectionSettings;
+  /** Below this share of usable primaries all are used (R-21); 0: never. */
+  readonly panicShare?: number;
+  /** All healthy backups share the load, instead of the first of them taking it (R-23). */
+  readonly allBackups?: boolean;
+  /** Those that drain serve when nobody else is usable. Never where something else stops them once they are seen empty. */
+  readonly usesDraining?: boolean;
+  /** How long clients that are bound to a backend still go there while it drains (R-26); the same caution. */
+  readonly stickyDrainMs?: number;
+}
+
+/** When a backend is taken out for what it answers (R-20); 0 turns a reason off. */
+export interface EjectionSettings {
+  /** Refused, reset, timed out, 502, 503 or 504: so many in a row. */
+  readonly failures?: number;
+  /** Other answers of 5xx: so many in a row. */
+  readonly errors?: number;
+  /** So many times slower than its peers. */
+  readonly slowFactor?: number;
+  /** For so long the first time. */
+  readonly baseMs?: number;
 }
 
 /** An instance as the gateway sees it. */

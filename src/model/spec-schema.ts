@@ -3,6 +3,7 @@ import { parseSizeBytes } from '#base/bytes';
 import { parseDurationMs } from '#base/duration';
 import { isName } from '#base/name';
 import { checkCommand, splitCommand } from './split-command.ts';
+import { trafficShape } from './traffic-schema.ts';
 
 /** Bounds of a config, so that no app can be larger than the store and the machines bear. */
 export const MAX_COUNT = 1_000;
@@ -138,6 +139,7 @@ export const serviceSchema = z.strictObject({
     .string()
     .regex(/^[a-z][a-z0-9-]{0,39}(?:\?[^\s?]{1,200})?$/, 'must be a balance policy such as "round-robin" or "peak-ewma?decay=5s"')
     .optional(),
+  traffic: z.strictObject(trafficShape).optional(),
   resources: z
     .strictObject({ cpu: z.number().min(0.001, 'must be at least 0.001').max(1_024, 'must be at most 1024').optional(), memory: size.optional() })
     .optional(),

@@ -1,5 +1,6 @@
 import type { Name } from '#base/name';
 import type { Resources } from './resources.ts';
+import type { Traffic } from './traffic.ts';
 
 /** What is to run, fully resolved: every default filled in, every duration in ms, every size in bytes. Plain data; the cluster stores only this. */
 export interface AppSpec {
@@ -33,6 +34,8 @@ export interface ServiceSpec {
   readonly mode: 'balanced' | 'active-standby';
   /** A policy string; absent: `round-robin`. */
   readonly balance?: string;
+  /** How gateways treat its requests, where that differs from what all have. */
+  readonly traffic?: Traffic;
   readonly resources: Resources;
   readonly environment: Readonly<Record<string, string>>;
   readonly checks: Checks;

@@ -2,6 +2,8 @@ import { formatSize } from '#base/bytes';
 import type { LiveBackend, LiveService, LiveStatus } from '#gateway/live-status';
 import { paint, plural, tableLines } from '../output.ts';
 
+const mostRoutesShown = 2;
+
 /** The live state of a gateway as lines: one table of services, one of backends, those in trouble with their reason. */
 export function renderTop(status: LiveStatus): readonly string[] {
   const services = Object.entries(status.services).sort(([, a], [, b]) => b.requestsPerSecond - a.requestsPerSecond);
@@ -18,7 +20,7 @@ export function renderTop(status: LiveStatus): readonly string[] {
     facts.join(' · '),
     '',
     ...tableLines(
-      ['service', '>req/s', '>p50 ms', '>p99 ms', '>in flight', '>waiting', '>4xx', '>5xx', '>retries', 'from'],
+      ['service', '>req/s', '>p50 ms', '>p99 ms', '>in flight', '>waiting', '>4xx', '>5xx', '>retries', 'from', 'routes'],
       services.map(([key, service]) => serviceRow(key, service)),
     ),
     '',
@@ -42,7 +44,14 @@ function serviceRow(key: string, service: LiveService): readonly string[] {
     failed === 0 ? '0' : paint('red', String(failed)),
     String(service.retries),
     service.tier === 'panic' || service.tier === 'none' ? paint('red', service.tier) : service.tier,
+    routesOf(service),
   ];
+}
+
+/** Its first routes: a service may have hundreds. */
+function routesOf({ matches }: LiveService): string {
+  const shown = matches.slice(0, mostRoutesShown).join(' ');
+  return matches.length > mostRoutesShown ? `${shown} and ${matches.length - mostRoutesShown} more` : shown;
 }
 
 function backendRow(key: string, backend: LiveBackend, service: LiveService): readonly string[] {

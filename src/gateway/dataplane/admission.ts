@@ -7,6 +7,7 @@ import { isName, nameBytes } from './byte-classes.ts';
 import { BODY, type Head } from './head.ts';
 import { LIMITS } from './limits.ts';
 import { BODY_TOO_LARGE, type OwnAnswer, tooManyRequests } from './own-answer.ts';
+import type { ServiceCounts } from './service-counts.ts';
 
 const CR = 13;
 const COLON = 58;
@@ -16,6 +17,7 @@ const TAB = 9;
 /** Clients whose rate is remembered per service and worker: about 10 MB when all are taken. */
 const rateKeys = 65_536;
 const COOKIE = nameBytes('cookie');
+const IDEMPOTENCY_KEY = nameBytes('idempotency-key');
 
 /** Who sends a request, and what a policy wants to know of it. */
 export interface Admitted {
@@ -25,10 +27,14 @@ export interface Admitted {
   rateKey: string;
   keyHash: number;
   stickyToken: string;
+  /** The request may be sent twice: by its method, or because its backend knows it by its key. */
+  mayRepeat: boolean;
+  /** Field lines that its answer gets, each with its CRLF. */
+  answerLines: string;
 }
 
 export function newAdmitted(peer: string): Admitted {
-  return { peer, rateKey: '', keyHash: 0, stickyToken: '' };
+  return { peer, rateKey: '', keyHash: 0, stickyToken: '', mayRepeat: false, answerLines: '' };
 }
 
 /** The next request is another client's. */
@@ -45,9 +51,15 @@ export class Admission {
   readonly #affinityName: Uint8Array | undefined;
   readonly #cookie: string | undefined;
   readonly #maxBodyBytes: number;
+  readonly #trustsKeys: boolean;
+  readonly #counts: ServiceCounts;
+  readonly #limit: string;
 
-  constructor(balancer: Balancer, route: Route, limiter: RateLimiter | undefined) {
+  constructor(balancer: Balancer, route: Route, limiter: RateLimiter | undefined, counts: ServiceCounts) {
+    this.#counts = counts;
     this.#limiter = limiter;
+    this.#limit = `RateLimit-Limit: ${route.rateLimit?.burst}\r\n`;
+    this.#trustsKeys = route.settings?.trustsIdempotencyKey === true;
     this.#perClient = route.rateLimit?.per === 'client';
     this.#maxBodyBytes = route.settings?.maxBodyBytes ?? LIMITS.bodyBytes;
     this.#affinity = balancer.affinity;
@@ -57,19 +69,30 @@ export class Admission {
 
   /** The answer to a request that may not pass. For one that may: finds what the policy hashes, and the cookie that binds the client. */
   judge(client: Admitted, bytes: Buffer, head: Head, now: number): OwnAnswer | undefined {
-    const waitMs = this.#rateWaitMs(client, now);
-    if (waitMs > 0) return tooManyRequests(waitMs);
+    if (this.#limiter !== undefined) {
+      const waitMs = this.#rateWaitMs(this.#limiter, client, now);
+      client.answerLines = this.#rateLines(this.#limiter);
+      if (waitMs > 0) {
+        this.#counts.rateLimited++;
+        return tooManyRequests(waitMs, client.answerLines);
+      }
+    }
     if (head.body === BODY.length && head.length > this.#maxBodyBytes) return BODY_TOO_LARGE;
+    if (this.#trustsKeys && !client.mayRepeat) client.mayRepeat = fieldOf(bytes, head, IDEMPOTENCY_KEY) !== '';
     if (this.#affinity !== undefined) client.keyHash = this.#keyHash(this.#affinity, client, bytes, head);
     if (this.#cookie !== undefined) client.stickyToken = cookieIn(fieldOf(bytes, head, COOKIE), this.#cookie);
     return undefined;
   }
 
-  #rateWaitMs(client: Admitted, now: number): number {
-    if (this.#limiter === undefined) return 0;
-    if (!this.#perClient) return this.#limiter.take('', now);
+  #rateWaitMs(limiter: RateLimiter, client: Admitted, now: number): number {
+    if (!this.#perClient) return limiter.take('', now);
     if (client.rateKey === '') client.rateKey = clientKeyOf(client.peer);
-    return this.#limiter.take(client.rateKey, now);
+    return limiter.take(client.rateKey, now);
+  }
+
+  /** What is left of the client's share (draft-ietf-httpapi-ratelimit-headers-06, section 3). */
+  #rateLines({ remaining, fullInMs }: RateLimiter): string {
+    return `${this.#limit}RateLimit-Remaining: ${remaining}\r\nRateLimit-Reset: ${Math.ceil(fullInMs / 1_000)}\r\n`;
   }
 
   #keyHash(affinity: Affinity, client: Admitted, bytes: Buffer, head: Head): number {
@@ -91,9 +114,11 @@ export class Admission {
 }
 
 /** What a service has to look at; `undefined` if nothing. */
-export function admissionFor(balancer: Balancer, route: Route, limiter: RateLimiter | undefined): Admission | undefined {
-  const looks = limiter !== undefined || balancer.affinity !== undefined || balancer.sticky !== undefined || route.settings?.maxBodyBytes !== undefined;
-  return looks ? new Admission(balancer, route, limiter) : undefined;
+export function admissionFor(balancer: Balancer, route: Route, limiter: RateLimiter | undefined, counts: ServiceCounts): Admission | undefined {
+  const { maxBodyBytes, trustsIdempotencyKey } = route.settings ?? {};
+  const looks =
+    limiter !== undefined || balancer.affinity !== undefined || balancer.sticky !== undefined || maxBodyBytes !== undefined || trustsIdempotencyKey === true;
+  return looks ? new Admission(balancer, route, limiter, counts) : undefined;
 }
 
 /** A limiter for a service, with nothing counted yet. */

@@ -1,13 +1,13 @@
 import type { InstanceId, Tier } from '#model/instance';
 import type { Backend as BackendConfig } from '#model/route';
 import type { AnswerLatency } from '#policy/balance/answer-latency';
-import { afterFailure, EJECTION, type EjectionState, ejectionPhase, HEALTHY } from '#policy/balance/ejection';
+import { type EjectionCause, type EjectionState, ejectionPhase, HEALTHY } from '#policy/balance/ejection';
 import { hashText } from '#policy/balance/key-hash';
 import type { RampedCandidate } from '#policy/balance/slow-start';
-import { weakenAfterFailure } from '#policy/balance/smooth-weighted';
 import type { StickyCandidate } from '#policy/balance/sticky';
 import { AnswerTimes } from '#policy/balance/suspicion';
 import type { BackendFacts } from '#policy/balance/tiers';
+import { AnswerPace } from './answer-pace.ts';
 import { Histogram } from './histogram.ts';
 import { IntrusiveList } from './intrusive-list.ts';
 import { LIMITS } from './limits.ts';
@@ -40,15 +40,23 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
   wasOut = false;
   latency: AnswerLatency | undefined;
   stickyToken = '';
-  /** Binds a client to it; '' where nobody is bound. */
+  /** Binds a client to it, over TLS and without; '' where nobody is bound. */
+  stickySecureLine = '';
   stickyLine = '';
   tier: Tier;
   draining: boolean;
+  /** When it began to drain, in ms; while it does not, nothing. */
+  drainingSince = 0;
   health: BackendFacts['health'] = 'unknown';
-  reachable = true;
+  /** The last connection to it was not accepted. */
+  refuses = false;
   ejection: EjectionState = HEALTHY;
   /** Silent among answering peers: asked at once, and out until it answers. */
   suspicion: 'none' | 'asked' | 'silent' = 'none';
+  /** It said that it is about to go (503 and the end of the connection): not asked before. */
+  leavingUntil = 0;
+  /** Above how many ms its answers show that it is still slow, after an ejection for that. */
+  slowLimitMs = Number.POSITIVE_INFINITY;
   /** Before it a suspect that has answered is not suspected again. */
   trustedUntil = 0;
   /** A half-open probe is under way. */
@@ -64,13 +72,20 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
   pipeline: Pipeline | undefined;
   readonly times = new AnswerTimes();
   readonly durations = new Histogram();
+  readonly pace = new AnswerPace(this.durations);
+  /** Of connections that were made for a request. */
+  readonly connects = new Histogram();
   lastAnswerAt = Number.NEGATIVE_INFINITY;
 
   answers = 0;
   failures = 0;
-  ejections = 0;
+  readonly ejections: Record<EjectionCause | 'silent', number> = { failures: 0, errors: 0, slow: 0, silent: 0 };
+  /** Times it said that it is about to go. */
+  departures = 0;
   connectionsOpened = 0;
   connectionsReused = 0;
+  /** Kept connections that ended as a request was sent on them. */
+  connectionRaces = 0;
 
   constructor(config: BackendConfig) {
     this.key = backendKey(config);
@@ -90,8 +105,13 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
     return this.busy.size;
   }
 
+  /** What is silent answers as little as what refuses. */
+  get reachable(): boolean {
+    return !this.refuses && this.suspicion !== 'silent';
+  }
+
   get ejected(): boolean {
-    return this.suspicion !== 'none' || this.ejection.ejectedUntil !== 0;
+    return this.suspicion !== 'none' || this.ejection.ejectedUntil !== 0 || this.leavingUntil !== 0;
   }
 
   update(config: BackendConfig): void {
@@ -102,7 +122,8 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
     }
     this.tier = config.tier;
     this.draining = config.state === 'draining';
-    if (this.draining) this.closeIdle();
+    if (!this.draining) this.drainingSince = 0;
+    else this.closeIdle();
   }
 
   /** The most recently used connection that is surely still wanted by the other side. */
@@ -146,43 +167,26 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
     if (expired > 0) for (const upstream of idle.splice(0, expired)) upstream.close();
   }
 
-  /** An answer has begun. True if this changes who is usable. */
-  answered(now: number, answerMs: number, status: number): boolean {
+  /** An answer has begun; what it says of the backend is for the service to judge. */
+  answered(now: number, answerMs: number, status: number): void {
     this.lastAnswerAt = now;
     this.answers++;
     this.times.add(answerMs);
     this.durations.add(answerMs);
-    if (this.latency !== undefined) {
-      if (status >= 500) this.latency.failed(answerMs, now);
-      else if (status !== 101) this.latency.answered(answerMs, now);
-    }
-    if (this.ejection !== HEALTHY || status >= 502) return this.#judge(status);
-    return false;
+    if (this.latency === undefined || status === 101) return;
+    if (status >= 500) this.latency.failed(answerMs, now);
+    else this.latency.answered(answerMs, now);
   }
 
-  #judge(status: number): boolean {
-    // Failures are counted by the service, which knows how many may be ejected.
-    if (status >= 502 && status <= 504) return false;
-    const wasEjected = this.ejection.ejectedUntil !== 0;
+  /** An HTTP check that failed passes: it need not be tried by a user first. */
+  recovered(): void {
     this.ejection = HEALTHY;
+    this.leavingUntil = 0;
     this.isProbed = false;
-    return wasEjected;
+    this.pace.forget();
   }
 
-  /** A gateway failure. True if this ejects it. */
-  failed(facts: { readonly now: number; readonly backendCount: number; readonly ejectedCount: number; readonly luck: number }): boolean {
-    this.failures++;
-    this.isProbed = false;
-    this.latency?.failed(0, facts.now);
-    weakenAfterFailure(this, EJECTION.failures);
-    const before = this.ejection.ejectedUntil;
-    this.ejection = afterFailure(this.ejection, facts);
-    if (this.ejection.ejectedUntil === before) return false;
-    this.ejections++;
-    this.closeIdle();
-    return true;
-  }
-
+  /** It was ejected, its time is over, and nobody tries it yet. */
   isHalfOpen(now: number): boolean {
     return this.suspicion === 'none' && !this.isProbed && !this.draining && ejectionPhase(this.ejection, now) === 'half-open';
   }

@@ -57,6 +57,14 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
     if (early !== null) this.onBytes(early, early.length);
   }
 
+  get protocol(): string {
+    return this.#framer.isVersion10 ? 'HTTP/1.0' : 'HTTP/1.1';
+  }
+
+  get tls(): string {
+    return this.#origin.tls?.version ?? '';
+  }
+
   onConnected(): void {}
 
   onBytes(bytes: Buffer, count: number): void {
@@ -129,11 +137,11 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
       case PHASE.body:
         // While we do not read it, its body cannot be late.
         if (this.#pauses.isPaused && !this.wire.isPending) this.deadlineAt = this.#plane.now() + LIMITS.bodyIdleMs;
-        else if (this.wire.isPending) this.#exchange.cutOff();
+        else if (this.wire.isPending) this.#exchange.cutOff('cD');
         else this.#exchange.fail('body-timeout');
         break;
       case PHASE.wait:
-        if (this.wire.isPending) this.#exchange.cutOff();
+        if (this.wire.isPending) this.#exchange.cutOff('cD');
         else this.deadlineAt = Number.POSITIVE_INFINITY;
         break;
       default:
@@ -196,7 +204,10 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
     const at = exchange.takeBody(bytes, from, end);
     if (at < 0) return false;
     const { isComplete, taken } = exchange.body;
-    this.deadlineAt = Math.min(this.#plane.now() + LIMITS.bodyIdleMs, exchange.startedAt + LIMITS.bodyGraceMs + (taken * 1_000) / LIMITS.bodyMinBytesPerSecond);
+    this.deadlineAt = Math.min(
+      this.#plane.now() + LIMITS.bodyIdleMs,
+      exchange.account.startedAt + LIMITS.bodyGraceMs + (taken * 1_000) / LIMITS.bodyMinBytesPerSecond,
+    );
     if (isComplete) {
       this.#phase = PHASE.wait;
       this.deadlineAt = Number.POSITIVE_INFINITY;

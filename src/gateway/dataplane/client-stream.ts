@@ -8,6 +8,10 @@ import type { OwnAnswer } from './own-answer.ts';
  * `flush`, and the bytes it was given must not change before: who adds flushes in the same event.
  */
 export interface ClientStream {
+  /** For the access log: `HTTP/1.1`, and the version of TLS or ''. */
+  readonly protocol: string;
+  readonly tls: string;
+
   /** A 1xx other than 101. Nothing is passed to a client that cannot understand it. */
   passInformational(source: Buffer, head: Head): void;
   /** The final head, scanned in `source`. `extraLine` is one more field line with its CRLF, or ''. */

@@ -1,27 +1,26 @@
 import { createServer, type Server } from 'node:net';
 import type { Route } from '#model/route';
-import { isSuspect, probeTimeoutMs } from '#policy/balance/suspicion';
 import { Backend, backendKey } from './backend.ts';
 import { every } from './clock.ts';
 import { FrontDoor } from './front-door.ts';
 import { LIMITS } from './limits.ts';
 import { type ListenerSettings, PLAIN_LISTENER } from './listener-settings.ts';
 import { Plane } from './plane.ts';
-import { probe } from './probe.ts';
 import { RoutingTable } from './routing-table.ts';
 import { Service } from './service.ts';
+import { Suspicions } from './suspicions.ts';
 
 /** Health of one backend as the active checks see it. */
 export interface HealthUpdate {
   readonly key: string;
   readonly health: Backend['health'];
   readonly reachable: boolean;
+  /** It was asked by HTTP, so that passing means more than an open port. */
+  readonly byHttp: boolean;
 }
 
 const suspicionPeriodMs = 20;
 const deadlinePeriodMs = 100;
-const silentProbePeriodMs = 500;
-const trustMs = 1_000;
 const backlog = 511;
 
 interface Listener {
@@ -42,7 +41,8 @@ export class Dataplane implements Disposable {
 
   constructor(seed: Uint8Array) {
     this.plane = new Plane(seed);
-    this.#timers = [every(suspicionPeriodMs, () => this.#sweepSuspicion()), every(deadlinePeriodMs, () => this.#sweepDeadlines())];
+    const suspicions = new Suspicions(this.plane, this.services, this.backends);
+    this.#timers = [every(suspicionPeriodMs, () => suspicions.sweep()), every(deadlinePeriodMs, () => this.#sweepDeadlines())];
   }
 
   get revision(): number {
@@ -76,11 +76,13 @@ export class Dataplane implements Disposable {
   setHealth(updates: readonly HealthUpdate[]): void {
     this.plane.tick();
     const changed = new Set<string>();
-    for (const { key, health, reachable } of updates) {
+    for (const { key, health, reachable, byHttp } of updates) {
       const backend = this.backends.get(key);
       if (backend === undefined) continue;
+      // a port that is open says nothing of what made it fail.
+      if (byHttp && health === 'passing' && backend.health === 'failing') backend.recovered();
       backend.health = health;
-      backend.reachable = reachable;
+      backend.refuses = !reachable;
       changed.add(key);
       if (health === 'failing' && !reachable) backend.closeIdle();
     }
@@ -177,86 +179,9 @@ export class Dataplane implements Disposable {
       if (backend.busy.size === 0) this.#leaving.delete(backend);
     }
     for (const service of this.services.values()) {
-      if (service.heldCount > 0) service.sweepHeld(now);
-      if (service.isRamping) service.ramp(now);
+      if (service.sweep(now)) this.plane.onReport();
     }
   }
-
-  #sweepSuspicion(): void {
-    const now = this.plane.tick();
-    for (const service of this.services.values()) {
-      if (service.inFlight === 0) continue;
-      if (service.pipelines) for (const backend of service.backends) backend.pipeline?.sweep(now);
-      if (service.backends.length < 2) continue;
-      for (const backend of service.backends) {
-        if (backend.suspicion !== 'none' || backend.busy.first === undefined || now < backend.trustedUntil) continue;
-        if (looksSilent(service, backend, now)) this.#ask(service, backend);
-      }
-    }
-  }
-
-  /** A suspect gets no new requests and is asked at once. */
-  #ask(service: Service, backend: Backend): void {
-    const wasSilent = backend.suspicion === 'silent';
-    if (!wasSilent) backend.suspicion = 'asked';
-    service.refresh();
-    const usualMs = Math.max(...service.backends.map(({ times }) => times.usualMs));
-    probe(backend.address, { path: service.probePath, timeoutMs: probeTimeoutMs(usualMs) }, (answered) => {
-      this.plane.tick();
-      if (this.backends.get(backend.key) !== backend) return;
-      if (answered) {
-        backend.suspicion = 'none';
-        backend.trustedUntil = this.plane.now() + trustMs;
-        this.#refreshServicesOf(backend);
-        if (wasSilent) this.plane.onReport();
-        return;
-      }
-      // If the peers have fallen silent meanwhile, it is not this backend.
-      if (!wasSilent && !looksSilent(service, backend, this.plane.now())) {
-        backend.suspicion = 'none';
-        this.#refreshServicesOf(backend);
-        return;
-      }
-      if (!wasSilent) this.#foundSilent(backend);
-      this.plane.later(silentProbePeriodMs, () => {
-        if (backend.suspicion === 'silent' && this.backends.get(backend.key) === backend) this.#ask(service, backend);
-      });
-    });
-  }
-
-  /** Out until it answers. What may be repeated goes elsewhere; what may not waits on. */
-  #foundSilent(backend: Backend): void {
-    backend.suspicion = 'silent';
-    backend.ejections++;
-    backend.closeIdle();
-    this.#refreshServicesOf(backend);
-    this.plane.onReport();
-    for (const upstream of backend.busy.toArray()) {
-      if (!upstream.isAnswering && upstream.exchange?.mayMove) upstream.failTry('silent');
-    }
-  }
-
-  #refreshServicesOf(backend: Backend): void {
-    for (const service of this.services.values()) if (service.backends.includes(backend)) service.refresh();
-  }
-}
-
-function looksSilent(service: Service, backend: Backend, now: number): boolean {
-  const peers = service.backends.filter((peer) => peer !== backend && !peer.draining && peer.suspicion === 'none' && peer.answers > 0);
-  return isSuspect(
-    answerFacts(backend, now),
-    peers.map((peer) => answerFacts(peer, now)),
-  );
-}
-
-function answerFacts(backend: Backend, now: number): Parameters<typeof isSuspect>[0] {
-  let oldestWaitMs = 0;
-  for (let upstream = backend.busy.first; upstream !== undefined; upstream = upstream.next) {
-    if (upstream.isAnswering) continue;
-    oldestWaitMs = now - upstream.sentAt;
-    break;
-  }
-  return { oldestWaitMs, sinceAnswerMs: now - backend.lastAnswerAt, usualMs: backend.times.usualMs };
 }
 
 function sweepBackend(backend: Backend, now: number): void {

@@ -2,6 +2,8 @@ import type { ClientStream } from './client-stream.ts';
 
 /** Where the answer to a request goes that nobody waits for any more. */
 export const DISCARDED: ClientStream = {
+  protocol: '',
+  tls: '',
   passInformational: () => undefined,
   beginAnswer: () => undefined,
   addBody: () => undefined,

@@ -1,13 +1,15 @@
-import type { TryFailure } from '#policy/balance/retry';
+import { RETRY_PACE, type RetryCondition, retryDelayMs, type TryFacts, type TryFailure } from '#policy/balance/retry';
 import type { AboutClient } from './about-client.ts';
 import { type Admitted, changeClient } from './admission.ts';
 import type { Backend } from './backend.ts';
 import type { ClientStream } from './client-stream.ts';
 import type { Head, Refusal } from './head.ts';
 import { HEAD_MARGIN_BYTES, writeRequestHead } from './head-writer.ts';
+import type { HeldRequest } from './held-queue.ts';
 import { LIMITS } from './limits.ts';
-import { answerTo, NO_ROUTE, NOBODY_IN_TIME, type OwnAnswer, refusalAnswer, TOO_MANY_WAIT } from './own-answer.ts';
+import { ALL_FULL, answerTo, NO_ROUTE, NOBODY_IN_TIME, type OwnAnswer, refusalAnswer, TOO_MANY_WAIT } from './own-answer.ts';
 import type { Plane } from './plane.ts';
+import { RequestAccount, type Termination } from './request-account.ts';
 import { RequestBody } from './request-body.ts';
 import type { Service } from './service.ts';
 import { SLAB_BYTES } from './slabs.ts';
@@ -21,29 +23,30 @@ import type { UpstreamTry } from './upstream-try.ts';
  * C1: `#upstream` is set exactly while a try is under way. C2: until the answer begins, all that was sent of the request is in the body's slab, or it is
  * not replayable. C3: every path out of a request goes through `finishAnswer`, `answerSelf`, `cutOff` or `leave`, which count it once.
  */
-export class Exchange {
+export class Exchange implements HeldRequest {
   readonly stream: ClientStream;
   readonly who: Admitted;
   readonly body: RequestBody;
+  readonly account = new RequestAccount();
   service: Service | undefined;
   isHead = false;
   isUpgrade = false;
   /** Of the answer that has begun; 0 before. */
   status = 0;
-  startedAt = 0;
   heldUntil = 0;
+  retryAt = 0;
 
   readonly #plane: Plane;
   #upstream: UpstreamTry | undefined;
-  #isIdempotent = false;
   /** It may share a connection with other requests. */
   #isPipelined = false;
-  #requestLine = '';
-  #tries = 0;
   #tried: Backend[] | undefined;
   #wasSent = false;
   #sentTries = 0;
   #isHeld = false;
+  #heldAt = 0;
+  /** Until the next try. */
+  #pause: Disposable | undefined;
 
   constructor(plane: Plane, stream: ClientStream, who: Admitted) {
     this.#plane = plane;
@@ -60,23 +63,27 @@ export class Exchange {
     const plane = this.#plane;
     const now = plane.now();
     plane.requests++;
-    this.startedAt = now;
     this.status = 0;
-    this.#tries = 0;
     this.#tried = undefined;
     this.#wasSent = false;
     this.isHead = head.isHead;
     this.isUpgrade = head.upgradesToWebSocket;
-    this.#isIdempotent = head.isIdempotent;
-    if (plane.accessLog !== undefined) this.#requestLine = bytes.toString('latin1', head.start, head.fieldsAt - 2);
+    this.who.mayRepeat = head.isIdempotent;
+    this.who.answerLines = '';
     const service = plane.serviceFor(bytes, head, internalPort);
     this.service = service;
     const slab = head.end - head.start + HEAD_MARGIN_BYTES > SLAB_BYTES.small ? plane.slabs.takeLarge() : plane.slabs.takeSmall();
     const said = about.of(bytes, head);
     if (said.client !== this.who.peer) changeClient(this.who, said.client);
-    const headLength = service === undefined ? 0 : writeRequestHead(slab.bytes, 0, bytes, head, said, said.requestId ?? plane.nextId());
+    const id = said.requestId ?? plane.nextId();
+    this.account.begin(plane, bytes, head, id);
+    const headLength = service === undefined ? 0 : writeRequestHead(slab.bytes, 0, bytes, head, said, id);
     this.body.begin(slab, headLength, head, service?.maxBodyBytes ?? LIMITS.bodyBytes);
-    if (service === undefined) return plane.table.isAmbiguous ? this.#refused('bad-path') : NO_ROUTE;
+    if (service === undefined) {
+      if (plane.table.isAmbiguous) return this.#refused('bad-path');
+      plane.unrouted++;
+      return NO_ROUTE;
+    }
     this.#isPipelined = service.pipelines && (head.isGet || head.isHead) && this.body.isComplete && !head.upgradesToWebSocket && !head.expectsContinue;
     service.inFlight++;
     const refused = service.admission?.judge(this.who, bytes, head, now);
@@ -105,8 +112,9 @@ export class Exchange {
       this.#hold(service, now);
       return;
     }
-    this.#tries++;
+    this.account.tries++;
     this.#wasSent = false;
+    this.account.backend = backend.name;
     const upstream = (this.#isPipelined ? backend.pipelineOn(this.#plane).carry(this, now) : undefined) ?? this.#carryAlone(backend, now);
     this.#upstream = upstream;
     if (upstream.isConnected) this.sendRequest();
@@ -121,25 +129,38 @@ export class Exchange {
   #hold(service: Service, now: number): void {
     if (this.heldUntil === 0) this.heldUntil = now + LIMITS.holdMs;
     if (now >= this.heldUntil) {
-      this.holdExpired();
+      this.answerSelf(NOBODY_IN_TIME);
       return;
     }
+    // R-09: who has just failed this request is not asked by it again at once.
+    this.retryAt = this.#tried === undefined ? 0 : now + Math.min(RETRY_PACE.sameServerMs, service.times.connectMs);
     this.#isHeld = service.hold(this);
-    if (!this.#isHeld) this.answerSelf(TOO_MANY_WAIT);
+    this.#heldAt = now;
+    if (!this.#isHeld) this.answerSelf(service.isFull ? ALL_FULL : TOO_MANY_WAIT);
+  }
+
+  /** What it keeps in memory while it waits; more of a body that is not complete may come. */
+  get heldBytes(): number {
+    return this.body.heldBytes;
   }
 
   /** Somebody may be usable again. */
   dispatchHeld(): void {
-    this.#isHeld = false;
+    this.#leaveHold();
     this.#tried = undefined;
     // What was sent counts: a request that ends every backend it reaches must not go round for ever.
-    this.#tries = this.#sentTries;
+    this.account.tries = this.#sentTries;
     this.dispatch(this.#plane.now());
   }
 
   holdExpired(): void {
-    this.#isHeld = false;
+    this.#leaveHold();
     this.answerSelf(NOBODY_IN_TIME);
+  }
+
+  #leaveHold(): void {
+    this.#isHeld = false;
+    this.account.queuedMs += this.#plane.now() - this.#heldAt;
   }
 
   /** The try's connection is ready. */
@@ -154,7 +175,7 @@ export class Exchange {
 
   /** A try of it that hangs may be repeated elsewhere. */
   get mayMove(): boolean {
-    return this.#isIdempotent && this.status === 0 && this.body.isReplayable;
+    return this.who.mayRepeat && this.status === 0 && this.body.isReplayable;
   }
 
   /** A try ended before its answer began. */
@@ -166,67 +187,103 @@ export class Exchange {
     this.stream.resumeBody();
     this.#tried ??= [];
     this.#tried.push(upstream.backend);
-    if (failure === 'refused' && upstream.backend.reachable) {
-      upstream.backend.reachable = false;
+    if (failure === 'refused' && !upstream.backend.refuses) {
+      upstream.backend.refuses = true;
       service.refresh();
     }
     // A kept connection that went stale says nothing about its backend, and one found silent is out already.
-    if (failure !== 'stale' && failure !== 'silent' && service.backendFailed(upstream.backend, now, plane.luck())) plane.onReport();
-    if (this.#mayRepeat(service, failure, now)) {
-      this.dispatch(now);
+    if (failure !== 'stale' && failure !== 'silent' && service.backendFailed(upstream.backend, now)) plane.onReport();
+    const decision = service.decideRetry(this.#factsOf(failure, 'timeout'), now);
+    if (decision.retry) {
+      this.#retry(service, failure);
       return;
     }
     // Nothing can happen twice: rather wait for one who answers than fail.
-    if (failure === 'refused' && (this.#sentTries === 0 || this.#isIdempotent) && this.body.isReplayable) {
+    if (failure === 'refused' && (this.#sentTries === 0 || this.who.mayRepeat) && this.body.isReplayable) {
       this.#hold(service, now);
       return;
     }
-    this.answerSelf(answerTo(failure, this.#wasSent, this.#isIdempotent));
+    this.answerSelf(answerTo(failure, this.#wasSent, this.who.mayRepeat));
+  }
+
+  /** True if an answer of this status is dropped, because the service wants another try and one may be made; else it is the answer (R-08). */
+  dropsAnswer(upstream: UpstreamTry, status: number): boolean {
+    const service = this.service as Service;
+    const condition = String(status) as RetryCondition;
+    if (!service.retriesOn(condition) || !service.decideRetry(this.#factsOf('status', condition), this.#plane.now()).retry) return false;
+    upstream.abandon();
+    this.#upstream = undefined;
+    this.stream.resumeBody();
+    this.#tried ??= [];
+    this.#tried.push(upstream.backend);
+    this.#retry(service, 'status');
+    return true;
+  }
+
+  #factsOf(failure: TryFailure, condition: RetryCondition): Omit<TryFacts, 'budgetLeft' | 'maxTries'> {
+    return {
+      failure,
+      answerStarted: this.status !== 0,
+      requestSent: this.#wasSent,
+      idempotent: this.who.mayRepeat,
+      replayable: this.body.isReplayable,
+      tries: this.account.tries,
+      optedIn: this.service?.retriesOn(condition) ?? false,
+    };
+  }
+
+  #retry(service: Service, failure: TryFailure): void {
+    service.counts.retried(failure);
+    const plane = this.#plane;
+    const delayMs = retryDelayMs(failure, this.account.tries, plane.luck());
+    if (delayMs === 0) {
+      this.dispatch(plane.now());
+      return;
+    }
+    this.#pause = plane.later(delayMs, () => {
+      this.#pause = undefined;
+      this.dispatch(plane.tick());
+    });
   }
 
   /** Another request's answer holds it up: it goes elsewhere, alone this time, if that is safe. */
   moveAway(): void {
     const { service } = this;
     const now = this.#plane.now();
-    if (service === undefined || !this.#mayRepeat(service, 'held', now)) return;
+    if (service === undefined || !service.decideRetry(this.#factsOf('held', 'timeout'), now).retry) return;
     this.#abandonUpstream();
     this.#isPipelined = false;
-    this.dispatch(now);
-  }
-
-  /** R-08 to R-10. */
-  #mayRepeat(service: Service, failure: TryFailure, now: number): boolean {
-    const facts = {
-      failure,
-      answerStarted: this.status !== 0,
-      requestSent: this.#wasSent,
-      idempotent: this.#isIdempotent,
-      replayable: this.body.isReplayable,
-      tries: this.#tries,
-    };
-    if (!service.decideRetry(facts, now).retry) return false;
-    service.countRetry(failure);
-    return true;
+    this.#retry(service, 'held');
   }
 
   /** The final answer, or a change of protocol, begins: there will be no other try. */
   answerBegan(status: number): void {
     this.status = status;
+    this.account.answeredAt = this.#plane.now();
+    if (status === 101 && this.service !== undefined) this.service.counts.tunnels++;
     this.body.answerBegan();
+  }
+
+  /** What an answer of this backend gets beside its own fields: the cookie that binds a client that is not bound here, and what is left of its rate. */
+  extraLines({ stickyLine, stickySecureLine, stickyToken }: Backend): string {
+    const { answerLines } = this.who;
+    if (stickyLine === '' || this.who.stickyToken === stickyToken) return answerLines;
+    return (this.stream.tls === '' ? stickyLine : stickySecureLine) + answerLines;
   }
 
   /** The answer has been handed over completely. */
   finishAnswer(): void {
     this.#upstream = undefined;
-    this.#count(this.status);
+    this.#count(this.status, '--');
     this.#end();
   }
 
   /** Answers without a backend. */
   answerSelf(answer: OwnAnswer): void {
     this.status = answer.status;
+    this.account.answeredAt = this.#plane.now();
     this.stream.answerSelf(answer);
-    this.#count(answer.status);
+    this.#count(answer.status, answer.end);
     this.#end();
   }
 
@@ -239,25 +296,34 @@ export class Exchange {
   fail(refusal: Refusal): void {
     this.#abandonUpstream();
     if (this.status === 0) this.refuse(refusal);
-    else this.cutOff();
+    else this.cutOff('PD');
   }
 
   /** The answer cannot be completed (R-06). */
-  cutOff(): void {
+  cutOff(end: Termination): void {
     this.#abandonUpstream();
     this.body.end();
-    this.#count(this.status === 0 ? 502 : this.status);
+    this.#count(this.status === 0 ? 502 : this.status, end);
     this.stream.cutOff();
   }
 
   /** The client is gone: nobody works for it any more. */
   leave(): void {
+    const end = this.#endByClient;
     this.#abandonUpstream();
     this.body.end();
     if (this.service === undefined) return;
     const isTunnel = this.status === 101;
-    if (!isTunnel) this.service.clientAborts++;
-    this.#count(isTunnel ? 101 : 499);
+    if (!isTunnel) this.service.counts.clientAborts++;
+    this.#count(isTunnel ? 101 : 499, end);
+  }
+
+  get #endByClient(): Termination {
+    if (this.status === 101) return '--';
+    if (this.status !== 0) return 'CD';
+    if (!this.body.isComplete) return 'CR';
+    if (this.#isHeld || this.#upstream === undefined) return 'CQ';
+    return this.#upstream.isConnected ? 'CH' : 'CC';
   }
 
   upstreamWritable(): void {
@@ -274,6 +340,7 @@ export class Exchange {
     const wire = this.#upstream?.wire;
     if (wire === undefined) return;
     const { scratch } = this.#plane;
+    this.body.taken += end - from;
     bytes.copy(scratch, 0, from, end);
     if (!wire.write(this.#plane.scratchTo(end - from))) return;
     this.#plane.renewScratch();
@@ -291,6 +358,8 @@ export class Exchange {
   }
 
   #abandonUpstream(): void {
+    this.#pause?.[Symbol.dispose]();
+    this.#pause = undefined;
     this.#upstream?.abandon();
     this.#upstream = undefined;
   }
@@ -303,15 +372,16 @@ export class Exchange {
     this.stream.finished();
   }
 
-  #count(status: number): void {
+  #count(status: number, end: Termination): void {
     const { service } = this;
+    if (this.#isHeld) {
+      service?.leaveHeld(this);
+      this.#leaveHold();
+    }
+    this.account.ended(this.#plane, { service, status, end, bytesIn: this.body.taken, who: this.who, stream: this.stream });
     if (service === undefined) return;
-    if (this.#isHeld) service.leaveHeld(this);
-    this.#isHeld = false;
+    if (this.status === 101) service.counts.tunnels--;
     this.service = undefined;
     service.left();
-    const durationMs = this.#plane.now() - this.startedAt;
-    service.countAnswer(status, durationMs);
-    this.#plane.accessLog?.add({ client: this.who.peer, request: this.#requestLine, status, durationMs, service: service.key, tries: this.#tries });
   }
 }

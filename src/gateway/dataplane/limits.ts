@@ -66,6 +66,10 @@ export const LIMITS = {
   pipelineDiscardBytes: 64 * 1024,
 
   heldRequests: 512,
+  /** Of the requests of one service that wait, with what is kept of their bodies. */
+  heldBytes: 16 * 1024 * 1024,
+  /** Let go at once for each usable backend; the others follow as these end. */
+  releasedPerBackend: 128,
   holdMs: 10_000,
   heldRetryMs: 250,
 

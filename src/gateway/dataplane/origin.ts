@@ -24,6 +24,8 @@ export interface Origin {
 
 /** How a secure connection came to be. */
 export interface TlsFacts {
+  /** `TLSv1.3`. */
+  readonly version: string;
   /** By the name the client asked for. */
   readonly choice: Choice;
   readonly choices: Choices;

@@ -1,6 +1,7 @@
 import { retryAfterSeconds } from '#policy/balance/rate-limit';
 import type { TryFailure } from '#policy/balance/retry';
 import { REFUSAL_STATUS, type Refusal } from './head.ts';
+import type { Termination } from './request-account.ts';
 
 const PHRASE: Readonly<Record<number, string>> = {
   400: 'Bad Request',
@@ -26,6 +27,7 @@ export type ProxyError =
   | 'destination_unavailable'
   | 'connection_refused'
   | 'connection_terminated'
+  | 'connection_limit_reached'
   | 'connection_timeout'
   | 'http_response_timeout'
   | 'http_protocol_error'
@@ -36,9 +38,13 @@ export interface OwnAnswer {
   readonly status: number;
   readonly error: ProxyError;
   readonly details: string;
+  /** For the access log. */
+  readonly end: Termination;
   readonly retryAfterSeconds?: number;
   /** Where the next request begins on an HTTP/1.1 connection is not known any more. */
   readonly closes?: true;
+  /** More field lines, each with its CRLF. */
+  readonly lines?: string;
 }
 
 /** The bytes of an own answer as text. */
@@ -52,47 +58,66 @@ export function ownAnswerText(answer: OwnAnswer, options: { readonly closes: boo
     `Content-Length: ${body.length}\r\n`,
     `Proxy-Status: haven; error=${error}; details="${details}"\r\n`,
     retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`,
+    answer.lines ?? '',
     options.closes ? 'Connection: close\r\n' : '',
     '\r\n',
     options.isHead ? '' : body,
   ].join('');
 }
 
-export const NO_ROUTE: OwnAnswer = { status: 404, error: 'destination_not_found', details: 'no route matches this host and path' };
+export const NO_ROUTE: OwnAnswer = { status: 404, error: 'destination_not_found', details: 'no route matches this host and path', end: 'PR' };
 export const TOO_MANY_WAIT: OwnAnswer = {
   status: 503,
   error: 'destination_unavailable',
   details: 'no backend is usable and too many requests wait',
+  end: 'RQ',
   retryAfterSeconds: 5,
 };
-export const BODY_TOO_LARGE: OwnAnswer = { status: 413, error: 'http_request_error', details: 'body-too-large' };
+export const BODY_TOO_LARGE: OwnAnswer = { status: 413, error: 'http_request_error', details: 'body-too-large', end: 'PR' };
 
 /** To a request that breaks the protocol or a limit. */
 export function refusalAnswer(refusal: Refusal): OwnAnswer {
-  return { status: REFUSAL_STATUS[refusal] ?? 400, error: 'http_request_error', details: refusal, closes: true };
+  const end = refusal === 'head-timeout' || refusal === 'body-timeout' ? 'cR' : 'PR';
+  return { status: REFUSAL_STATUS[refusal] ?? 400, error: 'http_request_error', details: refusal, end, closes: true };
 }
+
+/** R-29: all backends have all the requests they may have, and there is no more room to wait. */
+export const ALL_FULL: OwnAnswer = {
+  status: 503,
+  error: 'connection_limit_reached',
+  details: 'all backends are at their limit and too many requests wait',
+  end: 'RQ',
+  retryAfterSeconds: 1,
+};
 
 /** Over its rate (RFC 6585, 4). */
-export function tooManyRequests(waitMs: number): OwnAnswer {
-  return { status: 429, error: 'http_request_denied', details: 'too many requests', retryAfterSeconds: retryAfterSeconds(waitMs) };
+export function tooManyRequests(waitMs: number, lines: string): OwnAnswer {
+  return { status: 429, error: 'http_request_denied', details: 'too many requests', end: 'PR', retryAfterSeconds: retryAfterSeconds(waitMs), lines };
 }
 
-export const NOBODY_IN_TIME: OwnAnswer = { status: 503, error: 'destination_unavailable', details: 'no backend became usable in time', retryAfterSeconds: 5 };
+export const NOBODY_IN_TIME: OwnAnswer = {
+  status: 503,
+  error: 'destination_unavailable',
+  details: 'no backend became usable in time',
+  end: 'sQ',
+  retryAfterSeconds: 5,
+};
 
 /** What a client is told when its last try failed. */
 export function answerTo(failure: TryFailure, wasSent: boolean, isIdempotent: boolean): OwnAnswer {
   switch (failure) {
     case 'timeout':
-      return { status: 504, error: 'http_response_timeout', details: 'the backend did not answer in time' };
+      return { status: 504, error: 'http_response_timeout', details: 'the backend did not answer in time', end: 'sH' };
     case 'malformed':
-      return { status: 502, error: 'http_protocol_error', details: 'the backend broke the protocol' };
+      return { status: 502, error: 'http_protocol_error', details: 'the backend broke the protocol', end: 'SH' };
     case 'refused':
-      return { status: 502, error: 'connection_refused', details: 'no backend accepted a connection; the request was not sent' };
+      return { status: 502, error: 'connection_refused', details: 'no backend accepted a connection; the request was not sent', end: 'SC' };
     default:
       return {
         status: 502,
         error: 'connection_terminated',
         details: wasSent && !isIdempotent ? 'request already sent; it may have been processed' : 'the backend ended the connection without an answer',
+        end: failure === 'silent' ? 'sH' : 'SH',
       };
   }
 }

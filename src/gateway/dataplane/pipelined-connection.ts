@@ -114,8 +114,9 @@ export class PipelinedConnection implements WireUser {
     const now = this.#plane.tick();
     this.isConnected = true;
     this.#turnAt = now;
-    if (!this.backend.reachable) {
-      this.backend.reachable = true;
+    this.backend.connects.add(now - this.#openedAt);
+    if (this.backend.refuses) {
+      this.backend.refuses = false;
       this.#first?.exchange?.service?.refresh();
     }
     // Sending may let others join the queue, and these send themselves.
@@ -235,7 +236,7 @@ export class PipelinedConnection implements WireUser {
     }
     this.#waiting = undefined;
     this.#beginAnswer(first, source, head);
-    return head.end;
+    return this.#isClosed ? STOP : head.end;
   }
 
   #beginAnswer(first: PipelinedTry, source: Buffer, head: Head): void {
@@ -243,22 +244,22 @@ export class PipelinedConnection implements WireUser {
     this.#hasAnswered = true;
     this.#informational = 0;
     this.#discarded = 0;
-    this.#plane.countAnswer(first, head.status);
+    this.#plane.countAnswer(first, { status: head.status, closes: head.closes, isEndless: head.isEventStream });
     this.#body.begin(head);
     this.#keepAliveMs = keptForMs(head.keepAliveSeconds);
     this.#keeps = !head.closes && (!head.isVersion10 || head.keepsAlive) && head.body !== BODY.untilClose;
     const { exchange } = first;
     first.deadlineAt = head.isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#idleMs(first);
-    if (exchange === undefined) return;
+    if (exchange === undefined || (head.status >= 502 && head.status <= 504 && exchange.dropsAnswer(first, head.status))) return;
     exchange.answerBegan(head.status);
-    const { stickyLine, stickyToken } = this.backend;
-    exchange.stream.beginAnswer(source, head, stickyLine !== '' && exchange.who.stickyToken !== stickyToken ? stickyLine : '');
+    exchange.stream.beginAnswer(source, head, exchange.extraLines(this.backend));
   }
 
   /** Where the body ended, or `STOP`: more of it must come first, or the connection has ended. */
   #passBody(first: PipelinedTry, source: Buffer, at: number, end: number): number {
     const stream = first.exchange?.stream ?? DISCARDED;
     const bodyEnd = this.#body.pass(source, at, end, stream);
+    if (first.exchange !== undefined) first.exchange.account.bytesOut += (bodyEnd >= 0 ? bodyEnd : end) - at;
     const isPending = stream.flush();
     if (bodyEnd >= 0) {
       // The end of the answer may lie in our buffer until the client takes it.
@@ -293,6 +294,7 @@ export class PipelinedConnection implements WireUser {
     this.queued--;
     this.#turnAt = now;
     if (exchange !== undefined) {
+      this.#plane.answerEnded(this.backend, exchange);
       first.exchange = undefined;
       this.#awaited--;
       this.backend.busy.remove(first);
@@ -343,8 +345,10 @@ export class PipelinedConnection implements WireUser {
       each.exchange = undefined;
       this.backend.busy.remove(each);
       // R-06.
-      if (each.isAnswering) exchange.cutOff();
-      else exchange.tryFailed(each, each === first || failure === 'refused' ? failure : 'stale');
+      if (each.isAnswering) {
+        if (exchange.service?.backendFailed(this.backend, this.#plane.now())) this.#plane.onReport();
+        exchange.cutOff('SD');
+      } else exchange.tryFailed(each, each === first || failure === 'refused' ? failure : 'stale');
     }
     this.#plane.leftBackend(this.backend);
     return STOP;

@@ -6,6 +6,7 @@ import { HEX } from './byte-classes.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { after, monotonicNow, soon } from './clock.ts';
 import { ConnectionCounts } from './connection-counts.ts';
+import type { Exchange } from './exchange.ts';
 import { Head } from './head.ts';
 import { hexDigit } from './head-writer.ts';
 import { IntrusiveList } from './intrusive-list.ts';
@@ -45,6 +46,8 @@ export class Plane {
 
   clientsAccepted = 0;
   requests = 0;
+  /** Requests that no route matched. */
+  unrouted = 0;
   readonly refusals = new Map<string, number>();
   /** Changes of ejection, suspicion or a draining backend's last request: somebody should report. */
   onReport: () => void = () => undefined;
@@ -101,18 +104,18 @@ export class Plane {
     }
   }
 
-  /** The head of an answer came: what that says of its backend. */
-  countAnswer({ backend, exchange, sentAt }: UpstreamTry, status: number): void {
+  /** The head of an answer came. That proves that a backend is bad or quick; that it is well only once the whole answer is there, unless that may take for ever. */
+  countAnswer({ backend, exchange, sentAt }: UpstreamTry, head: { readonly status: number; readonly closes: boolean; readonly isEndless: boolean }): void {
+    const { status, closes, isEndless } = head;
     const now = this.#now;
-    const changed = backend.answered(now, now - sentAt, status);
-    const service = exchange?.service;
-    if (service === undefined) return;
-    if (status >= 502 && status <= 504) {
-      if (service.backendFailed(backend, now, this.luck())) this.onReport();
-    } else if (changed) {
-      service.refresh();
-      this.onReport();
-    }
+    backend.answered(now, now - sentAt, status);
+    if (status < 500 && !isEndless && backend.ejection.cause !== 'slow') return;
+    if (exchange?.service?.backendAnswered(backend, { status, answerMs: now - sentAt, closes }, now)) this.onReport();
+  }
+
+  /** An answer came to its end. */
+  answerEnded(backend: Backend, { service, status }: Exchange): void {
+    if (status < 500 && service?.backendAnswered(backend, { status, answerMs: 0, closes: false }, this.#now)) this.onReport();
   }
 
   /** A try has left its backend's list. */

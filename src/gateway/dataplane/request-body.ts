@@ -43,6 +43,11 @@ export class RequestBody {
     return this.taken > this.#mostBytes;
   }
 
+  /** What is kept of the request; of one that is still coming, what may be. */
+  get heldBytes(): number {
+    return this.isComplete ? (this.#slab?.bytes.length ?? 0) : SLAB_BYTES.large;
+  }
+
   get isReplayable(): boolean {
     return this.#isReplayable && this.#slab !== undefined;
   }

@@ -1,23 +1,28 @@
 import type { RateLimit, Route } from '#model/route';
 import { AnswerLatency } from '#policy/balance/answer-latency';
 import { type Balancer, DEFAULT_BALANCE, makeBalancer } from '#policy/balance/balancers';
-import type { PickRequest } from '#policy/balance/candidate';
+import { PickRequest } from '#policy/balance/candidate';
+import { HEALTHY } from '#policy/balance/ejection';
 import type { RateLimiter } from '#policy/balance/rate-limit';
-import { decideRetry, type RetryDecision, type TryFacts } from '#policy/balance/retry';
+import { decideRetry, type RetryCondition, type RetryDecision, type TryFacts } from '#policy/balance/retry';
 import { RetryBudget } from '#policy/balance/retry-budget';
-import { rampWeights, SLOW_START } from '#policy/balance/slow-start';
+import { rampWeights } from '#policy/balance/slow-start';
 import { pickBound, setCookieLine } from '#policy/balance/sticky';
 import { chooseTier, type TierChoice } from '#policy/balance/tiers';
 import { type Admission, type Admitted, admissionFor, limiterFor } from './admission.ts';
 import { type Backend, backendKey } from './backend.ts';
 import { monotonicNow } from './clock.ts';
-import type { Exchange } from './exchange.ts';
-import { Histogram } from './histogram.ts';
-import { DEFAULT_TIMES, LIMITS, type ServiceTimes } from './limits.ts';
+import { type BackendAnswer, Ejections } from './ejections.ts';
+import { HeldQueue, type HeldRequest } from './held-queue.ts';
+import { LIMITS, type ServiceTimes } from './limits.ts';
+import { ServiceCounts } from './service-counts.ts';
+import { balancerOf, policyOf, type ServicePolicy } from './service-policy.ts';
 import { stickyTokenOf } from './sticky-token.ts';
 
 /** What is asked of a backend under suspicion. */
 const defaultProbePath = '/';
+/** A request that cannot be repeated is not the one that tries an ejected backend, unless none else comes for so long. */
+const safeProbeMs = 5_000;
 
 /** One route of the gateway in one worker: who may get its requests, and its counts. */
 export class Service {
@@ -27,48 +32,54 @@ export class Service {
   internalPort: number | undefined;
   /** Looks at requests before a backend is picked; most services need none. */
   admission: Admission | undefined;
-  times: ServiceTimes = DEFAULT_TIMES;
-  maxBodyBytes: number = LIMITS.bodyBytes;
-  /** Its backends take several requests at once on one connection. */
-  pipelines = false;
   readonly budget = new RetryBudget();
-  readonly durations = new Histogram();
-  /** Requests by hundreds of their status. */
-  readonly answersByClass = new Float64Array(6);
+  readonly counts = new ServiceCounts();
   inFlight = 0;
-  clientAborts = 0;
-  heldTotal = 0;
-  budgetExhausted = 0;
-  readonly retriesByReason = new Map<string, number>();
 
   /** Some backend is still young: its weight grows. */
   isRamping = false;
 
+  #policy: ServicePolicy = policyOf({});
   #balancer: Balancer = makeBalancer(DEFAULT_BALANCE);
-  #slowStartMs: number = SLOW_START.rampMs;
   #isConfigured = false;
-  #maxTries: number | undefined;
-  #maxInFlight: number | undefined;
-  #maxWaiting: number = LIMITS.heldRequests;
   #rateLimit: RateLimit | undefined;
   #limiter: RateLimiter | undefined;
   readonly #luck: () => number;
-  readonly #request: PickRequest = { now: 0, luck: 0, keyHash: 0 };
+  readonly #request = new PickRequest();
+  readonly #ejections: Ejections;
   #choice: TierChoice<Backend> = { from: 'none', backends: [] };
-  #ejected = 0;
-  readonly #held: Exchange[] = [];
+  readonly #held = new HeldQueue();
 
   constructor(key: string, luck: () => number) {
     this.key = key;
     this.#luck = luck;
+    this.#ejections = new Ejections(luck);
   }
 
   get tier(): TierChoice<Backend>['from'] {
     return this.#choice.from;
   }
 
+  get times(): ServiceTimes {
+    return this.#policy.times;
+  }
+
+  get maxBodyBytes(): number {
+    return this.#policy.maxBodyBytes;
+  }
+
+  /** Its backends take several requests at once on one connection. */
+  get pipelines(): boolean {
+    return this.#policy.pipelines;
+  }
+
   get heldCount(): number {
-    return this.#held.length;
+    return this.#held.size;
+  }
+
+  /** Answers of this status may be worth another try. */
+  retriesOn(condition: RetryCondition): boolean {
+    return this.#policy.retryOn.has(condition);
   }
 
   /** Takes over a new configuration; backends that stay keep all they have. */
@@ -76,7 +87,8 @@ export class Service {
     const balancer = balancerOf(route.balance);
     const isOtherPolicy = balancer.text !== this.#balancer.text;
     if (isOtherPolicy) this.#balancer = balancer;
-    this.#slowStartMs = route.slowStartMs ?? SLOW_START.rampMs;
+    this.#policy = policyOf(route);
+    this.#ejections.options = this.#policy.ejection;
     this.internalPort = route.internalPort;
     this.probePath = route.check?.probe.kind === 'http' ? route.check.probe.path : defaultProbePath;
     const before = new Set(this.backends);
@@ -86,37 +98,26 @@ export class Service {
       const isNew = !before.has(backend);
       if (isNew && this.#isConfigured) backend.wasOut = true;
       if (isNew || isOtherPolicy) backend.latency = balancer.latency && new AnswerLatency(balancer.latency, now);
+      if (backend.draining && backend.drainingSince === 0) backend.drainingSince = now;
     }
     this.#isConfigured = true;
-    this.#configureLimits(route);
-    this.#configureSticky(route);
-    this.admission = admissionFor(this.#balancer, route, this.#limiter);
-    this.refresh();
-  }
-
-  #configureLimits({ settings = {}, rateLimit }: Route): void {
-    const { connectTimeoutMs, answerTimeoutMs, idleTimeoutMs } = settings;
-    this.times = {
-      connectMs: connectTimeoutMs ?? DEFAULT_TIMES.connectMs,
-      answerMs: answerTimeoutMs ?? DEFAULT_TIMES.answerMs,
-      idleMs: idleTimeoutMs ?? DEFAULT_TIMES.idleMs,
-    };
-    this.pipelines = settings.pipeline ?? false;
-    this.maxBodyBytes = settings.maxBodyBytes ?? LIMITS.bodyBytes;
-    this.#maxTries = settings.maxTries;
-    this.#maxInFlight = settings.maxInFlight;
-    this.#maxWaiting = settings.maxWaiting ?? LIMITS.heldRequests;
     // An unchanged limit keeps what it has counted.
-    if (JSON.stringify(rateLimit) !== JSON.stringify(this.#rateLimit)) this.#limiter = rateLimit && limiterFor(rateLimit);
-    this.#rateLimit = rateLimit;
+    if (JSON.stringify(route.rateLimit) !== JSON.stringify(this.#rateLimit)) this.#limiter = route.rateLimit && limiterFor(route.rateLimit);
+    this.#rateLimit = route.rateLimit;
+    this.#configureSticky(route);
+    this.admission = admissionFor(this.#balancer, route, this.#limiter, this.counts);
+    this.refresh();
   }
 
   #configureSticky(route: Route): void {
     const { sticky } = this.#balancer;
     const secret = route.stickySecret ?? this.key;
     for (const backend of this.backends) {
-      backend.stickyToken = sticky === undefined ? '' : stickyTokenOf(secret, backend.id);
-      backend.stickyLine = sticky === undefined ? '' : setCookieLine({ name: sticky.cookie, token: backend.stickyToken, ttlMs: sticky.ttlMs, secure: false });
+      const token = sticky === undefined ? '' : stickyTokenOf(secret, backend.id);
+      const line = (secure: boolean) => (sticky === undefined ? '' : setCookieLine({ name: sticky.cookie, token, ttlMs: sticky.ttlMs, secure }));
+      backend.stickyToken = token;
+      backend.stickyLine = line(false);
+      backend.stickySecureLine = line(true);
     }
   }
 
@@ -124,24 +125,34 @@ export class Service {
   retire(): void {
     this.backends = [];
     this.refresh();
-    for (const exchange of this.#held.splice(0)) exchange.holdExpired();
+    this.#held.giveUpAll();
   }
 
   /** Decides anew who is usable, after any change of health, ejection or configuration. */
   refresh(): void {
-    this.#ejected = 0;
-    for (const backend of this.backends) {
-      if (backend.ejected) this.#ejected++;
-      this.#noteAge(backend);
-    }
-    this.#choice = chooseTier(this.backends);
+    this.#ejections.look(this.backends);
+    for (const backend of this.backends) this.#noteAge(backend);
+    const before = this.#choice.from;
+    this.#choice = chooseTier(this.backends, this.#policy.tiers);
+    if (this.#choice.from === 'panic' && before !== 'panic') this.counts.panics++;
     if (this.isRamping) this.ramp(monotonicNow());
-    if (this.#held.length > 0 && this.#choice.backends.length > 0 && this.#choice.from !== 'panic') this.releaseHeld();
+    if (this.#held.size > 0 && this.#isServing) this.releaseHeld();
+  }
+
+  /** Somebody is usable, rather than merely all there is. */
+  get #isServing(): boolean {
+    const { from, backends } = this.#choice;
+    return backends.length > 0 && from !== 'panic' && (from !== 'single' || (backends[0] as Backend).reachable);
+  }
+
+  /** Somebody other than this backend may serve what it was given. */
+  canLeave(backend: Backend): boolean {
+    return this.#choice.backends.some((other) => other !== backend && other.reachable);
   }
 
   /** Lets the weight of those that came or came back grow (R-24). Called every so often while `isRamping`. */
   ramp(now: number): void {
-    this.isRamping = rampWeights(this.#choice.backends, now, this.#slowStartMs);
+    this.isRamping = rampWeights(this.#choice.backends, now, this.#policy.slowStartMs);
   }
 
   #noteAge(backend: Backend): void {
@@ -158,117 +169,122 @@ export class Service {
 
   /** The backend for a try; `tried` have failed this request already. `undefined`: nobody is left. */
   pickFor(tried: readonly Backend[] | undefined, now: number, who: Admitted): Backend | undefined {
-    if (this.#ejected > 0) {
-      const probed = this.backends.find((backend) => backend.isHalfOpen(now) && !tried?.includes(backend));
-      if (probed !== undefined) {
-        probed.isProbed = true;
-        return probed;
-      }
+    if (this.#ejections.count > 0) {
+      const probed = this.#halfOpen(tried, now, who);
+      if (probed !== undefined) return probed;
     }
     const request = this.#request;
     request.now = now;
     request.luck = this.#luck();
     request.keyHash = who.keyHash;
-    if (this.#maxInFlight !== undefined) return this.#pickWithRoom(tried, who);
+    if (this.#policy.maxInFlight !== undefined) return this.#pickWithRoom(tried, who);
     const picked = this.#pick(tried, who);
     if (picked !== undefined || tried === undefined) return picked;
     // Nobody usable is left untried: rather one that looked bad than the same again.
     return this.backends.find((backend) => !backend.draining && backend.suspicion === 'none' && !tried.includes(backend));
   }
 
+  #halfOpen(tried: readonly Backend[] | undefined, now: number, who: Admitted): Backend | undefined {
+    const since = who.mayRepeat ? now : now - safeProbeMs;
+    const probed = this.backends.find((backend) => backend.isHalfOpen(since) && !tried?.includes(backend));
+    if (probed !== undefined) probed.isProbed = true;
+    return probed;
+  }
+
   #pick(excluded: readonly Backend[] | undefined, who: Admitted): Backend | undefined {
     const { backends } = this.#choice;
-    const bound = who.stickyToken === '' ? undefined : pickBound(backends, excluded, who.stickyToken);
-    return bound ?? this.#balancer.pick(backends, excluded, this.#request);
+    if (who.stickyToken !== '') {
+      const bound = pickBound(backends, excluded, who.stickyToken) ?? this.#boundToDraining(excluded, who.stickyToken);
+      if (bound !== undefined) return bound;
+    }
+    return this.#balancer.pick(backends, excluded, this.#request);
+  }
+
+  /** R-26: clients that are bound to one that drains are served by it for a while, and then bound to another. */
+  #boundToDraining(excluded: readonly Backend[] | undefined, token: string): Backend | undefined {
+    const { stickyDrainMs } = this.#policy;
+    if (stickyDrainMs === 0) return undefined;
+    const bound = pickBound(this.backends, excluded, token);
+    if (bound === undefined || !bound.draining || bound.ejected || bound.health === 'failing') return undefined;
+    return this.#request.now - bound.drainingSince <= stickyDrainMs ? bound : undefined;
   }
 
   /** R-29: a backend that has all it may have is passed over; if all have, the request waits. */
   #pickWithRoom(tried: readonly Backend[] | undefined, who: Admitted): Backend | undefined {
     const picked = this.#pick(tried, who);
-    if (picked === undefined || this.#hasRoom(picked)) return picked;
+    const most = this.#policy.maxInFlight ?? Number.POSITIVE_INFINITY;
+    if (picked === undefined || hasRoom(picked, most)) return picked;
     return this.#pick(
-      this.#choice.backends.filter((backend) => !this.#hasRoom(backend) || tried?.includes(backend)),
+      this.#choice.backends.filter((backend) => !hasRoom(backend, most) || tried?.includes(backend)),
       who,
     );
   }
 
-  /** A young backend has room for its share only (R-24), but always for one. */
-  #hasRoom({ inFlight, weight, fullWeight }: Backend): boolean {
-    const share = weight < fullWeight ? weight / fullWeight : 1;
-    return inFlight < Math.max(1, (this.#maxInFlight ?? Number.POSITIVE_INFINITY) * share);
+  /** A try at it failed, and not because of the client. True if this ejects it. */
+  backendFailed(backend: Backend, now: number): boolean {
+    return this.#changed(this.#ejections.failed(backend, now));
   }
 
-  /** Counts a gateway failure of a backend and ejects it if that is the rule. */
-  backendFailed(backend: Backend, now: number, luck: number): boolean {
-    const ejects = backend.failed({ now, luck, backendCount: this.backends.length, ejectedCount: this.#ejected });
-    if (ejects) this.refresh();
-    return ejects;
+  /** It began an answer. True if this changes who is usable (R-20). */
+  backendAnswered(backend: Backend, answer: BackendAnswer, now: number): boolean {
+    if (answer.status < 500 && backend.ejection === HEALTHY) return false;
+    return this.#changed(this.#ejections.answered(backend, answer, now));
   }
 
-  countAnswer(status: number, durationMs: number): void {
-    const answerClass = (status / 100) | 0;
-    this.answersByClass[answerClass] = (this.answersByClass[answerClass] as number) + 1;
-    this.durations.add(durationMs);
+  #changed(changed: boolean): boolean {
+    if (changed) this.refresh();
+    return changed;
   }
 
   /** R-08 to R-10: whether a failed try may be repeated. Takes from the budget only for one that may. */
-  decideRetry(facts: Omit<TryFacts, 'budgetLeft'>, now: number): RetryDecision {
-    const decision = decideRetry({ ...facts, budgetLeft: true, ...(this.#maxTries === undefined ? {} : { maxTries: this.#maxTries }) });
+  decideRetry(facts: Omit<TryFacts, 'budgetLeft' | 'maxTries'>, now: number): RetryDecision {
+    const decision = decideRetry({ ...facts, budgetLeft: true, maxTries: this.#policy.maxTries });
     if (!decision.retry || this.budget.take(now)) return decision;
-    this.budgetExhausted++;
+    this.counts.budgetExhausted++;
     return { retry: false, because: 'budget' };
   }
 
-  countRetry(reason: string): void {
-    this.retriesByReason.set(reason, (this.retriesByReason.get(reason) ?? 0) + 1);
-  }
-
   /** Lets a request wait until somebody is usable (R-28). False if too many wait. */
-  hold(exchange: Exchange): boolean {
-    if (this.#held.length >= this.#maxWaiting) return false;
-    this.heldTotal++;
-    // Who was let go and found no room has its old place.
-    let at = this.#held.length;
-    while (at > 0 && (this.#held[at - 1] as Exchange).heldUntil > exchange.heldUntil) at--;
-    this.#held.splice(at, 0, exchange);
+  hold(request: HeldRequest): boolean {
+    if (!this.#held.add(request, { requests: this.#policy.maxWaiting, bytes: LIMITS.heldBytes })) {
+      this.counts.overflows++;
+      return false;
+    }
+    this.counts.held++;
     return true;
   }
 
-  leaveHeld(exchange: Exchange): void {
-    const index = this.#held.indexOf(exchange);
-    if (index >= 0) this.#held.splice(index, 1);
+  /** There are backends, but they have all they may have. */
+  get isFull(): boolean {
+    return this.#policy.maxInFlight !== undefined && this.#choice.backends.length > 0;
+  }
+
+  leaveHeld(request: HeldRequest): void {
+    this.#held.remove(request);
   }
 
   /** A request has ended. */
   left(): void {
     this.inFlight--;
-    if (this.#held.length > 0 && this.#maxInFlight !== undefined) this.releaseHeld();
+    if (this.#held.size > 0 && (this.#policy.maxInFlight !== undefined || this.#isServing)) this.releaseHeld();
   }
 
+  /** Not all at once: who has just come back would drown in what has piled up. */
   releaseHeld(): void {
-    if (this.#maxInFlight !== undefined) {
-      for (let left = this.#held.length; left > 0 && this.#choice.backends.some((backend) => this.#hasRoom(backend)); left--)
-        this.#held.shift()?.dispatchHeld();
-      return;
-    }
-    for (const exchange of this.#held.splice(0)) exchange.dispatchHeld();
+    const most = this.#policy.maxInFlight ?? LIMITS.releasedPerBackend;
+    this.#held.release(() => this.#choice.backends.some((backend) => hasRoom(backend, most)));
   }
 
-  /** Lets one held request try whether somebody answers again, and gives up those that waited too long. */
-  sweepHeld(now: number): void {
-    for (const exchange of this.#held.filter(({ heldUntil }) => heldUntil <= now)) {
-      this.leaveHeld(exchange);
-      exchange.holdExpired();
-    }
-    if (this.#held.length > 0 && this.#choice.backends.length > 0) this.#held.shift()?.dispatchHeld();
+  /** Called every so often: gives up what waited too long, and looks who is slow or back. True if that changes who is usable. */
+  sweep(now: number): boolean {
+    if (this.isRamping) this.ramp(now);
+    const changed = this.#changed(this.#ejections.sweep(now));
+    if (this.#held.size > 0) this.#held.sweep(now, this.#choice.backends.length > 0);
+    return changed;
   }
 }
 
-/** A policy that this version does not know is one of a newer control: rather another order than no answer. */
-function balancerOf(text: string): Balancer {
-  try {
-    return makeBalancer(text);
-  } catch {
-    return makeBalancer(DEFAULT_BALANCE);
-  }
+/** A young backend has room for its share only (R-24), but always for one. */
+function hasRoom({ inFlight, weight, fullWeight }: Backend, most: number): boolean {
+  return inFlight < Math.max(1, weight < fullWeight ? (most * weight) / fullWeight : most);
 }

@@ -6,6 +6,7 @@ import { BODY, type Head, SCAN } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { DEFAULT_TIMES, keptForMs, LIMITS, type ServiceTimes } from './limits.ts';
 import type { Plane } from './plane.ts';
+import type { Termination } from './request-account.ts';
 import type { RequestBody } from './request-body.ts';
 import { scanAnswer } from './scan-answer.ts';
 import type { UpstreamTry } from './upstream-try.ts';
@@ -87,10 +88,13 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
       return;
     }
     const now = this.#plane.now();
-    if (!this.backend.reachable) {
-      this.backend.reachable = true;
+    if (this.backend.refuses) {
+      this.backend.refuses = false;
       exchange.service?.refresh();
     }
+    const connectMs = now - this.sentAt;
+    this.backend.connects.add(connectMs);
+    exchange.account.connectMs += connectMs;
     this.#state = STATE.head;
     this.sentAt = now;
     this.deadlineAt = now + this.#times.answerMs;
@@ -109,7 +113,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
         break;
       }
       case STATE.tunnel:
-        if (this.exchange?.stream.tunnelToClient(bytes, count)) this.#pause();
+        if (this.exchange !== undefined) this.#passTunnel(this.exchange, bytes, count);
         break;
       default:
         // U2.
@@ -179,7 +183,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     else if (this.#state === STATE.head) this.failTry('timeout');
     // While we do not read it, it cannot be late; the client's own time runs.
     else if (this.#isPaused) this.deadlineAt = this.#plane.now() + this.#times.idleMs;
-    else this.#truncated();
+    else this.#truncated('sD');
   }
 
   #readHead(bytes: Buffer, count: number): void {
@@ -234,23 +238,29 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#waiting = undefined;
     this.#state = STATE.tunnel;
     this.deadlineAt = Number.POSITIVE_INFINITY;
-    this.#plane.countAnswer(this, 101);
+    this.#plane.countAnswer(this, { status: 101, closes: false, isEndless: true });
     exchange.answerBegan(101);
     exchange.stream.beginTunnel(source, head, end);
     if (exchange.stream.flush()) this.#pause();
   }
 
+  #passTunnel(exchange: Exchange, bytes: Buffer, count: number): void {
+    exchange.account.bytesOut += count;
+    if (exchange.stream.tunnelToClient(bytes, count)) this.#pause();
+  }
+
   #beginAnswer(exchange: Exchange, source: Buffer, end: number, head: Head): void {
+    const { status } = head;
     this.#state = STATE.body;
-    this.#plane.countAnswer(this, head.status);
-    exchange.answerBegan(head.status);
-    this.#body.begin(head);
     this.#isEventStream = head.isEventStream;
+    this.#plane.countAnswer(this, { status, closes: head.closes, isEndless: this.#isEventStream });
+    if (status >= 502 && status <= 504 && exchange.dropsAnswer(this, status)) return;
+    exchange.answerBegan(status);
+    this.#body.begin(head);
     this.#keeps = !head.closes && (!head.isVersion10 || head.keepsAlive) && head.body !== BODY.untilClose && !exchange.isUpgrade;
     this.#keepAliveMs = keptForMs(head.keepAliveSeconds);
     this.deadlineAt = this.#isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#times.idleMs;
-    const { stickyLine, stickyToken } = this.backend;
-    exchange.stream.beginAnswer(source, head, stickyLine !== '' && exchange.who.stickyToken !== stickyToken ? stickyLine : '');
+    exchange.stream.beginAnswer(source, head, exchange.extraLines(this.backend));
     this.#passBody(source, head.end, end);
     if (this.#state === STATE.body) this.#takeBodyBuffer();
   }
@@ -271,13 +281,15 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
   }
 
   #passBody(bytes: Buffer, at: number, end: number): void {
-    const { stream } = this.exchange as Exchange;
+    const exchange = this.exchange as Exchange;
+    const { stream } = exchange;
     const bodyEnd = this.#body.pass(bytes, at, end, stream);
+    exchange.account.bytesOut += (bodyEnd >= 0 ? bodyEnd : end) - at;
     if (stream.flush()) this.#pause();
     if (bodyEnd >= 0) this.#finish(bodyEnd < end);
     else if (bodyEnd === BROKEN) {
       this.#plane.countRefusal('answer-bad-chunk');
-      this.#truncated();
+      this.#truncated('SD');
     }
   }
 
@@ -296,6 +308,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
 
   #finish(hasMore: boolean): void {
     const exchange = this.exchange as Exchange;
+    this.#plane.answerEnded(this.backend, exchange);
     this.exchange = undefined;
     this.backend.busy.remove(this);
     this.#plane.leftBackend(this.backend);
@@ -331,6 +344,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
       return;
     }
     if (state === STATE.head) {
+      if (this.isReused) this.backend.connectionRaces++;
       this.failTry(this.isReused ? 'stale' : 'empty');
       return;
     }
@@ -338,13 +352,15 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
       this.#finishUntilClose();
       return;
     }
-    this.#truncated();
+    this.#truncated('SD');
   }
 
-  /** The answer cannot be completed: the client must see that. */
-  #truncated(): void {
+  /** The answer cannot be completed: the client must see that, and it counts against the backend. */
+  #truncated(end: Termination): void {
     const { exchange } = this;
+    const isTunnel = this.#state === STATE.tunnel;
     this.abandon();
-    exchange?.cutOff();
+    if (!isTunnel && exchange?.service?.backendFailed(this.backend, this.#plane.now())) this.#plane.onReport();
+    exchange?.cutOff(isTunnel ? '--' : end);
   }
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { parseSizeBytes } from '#base/bytes';
 import { parseDurationMs } from '#base/duration';
 import { isName } from '#base/name';
+import { trafficShape } from '#model/traffic-schema';
 import { balanceIssue } from '#policy/balance/balancers';
-import { isLoopback, parseRate } from './config-values.ts';
+import { isLoopback } from './config-values.ts';
 import { address, listeners, trust } from './listener-schema.ts';
 
 const MAX_BACKENDS = 1_000;
@@ -19,10 +19,6 @@ const duration = z.string('must be a duration with a unit, such as "10s"').super
   if (attempt(() => parseDurationMs(text)) === undefined) context.addIssue('must be a duration with a unit (ms, s, m, h, d), such as "10s"');
 });
 const positiveDuration = duration.refine((text) => attempt(() => parseDurationMs(text)) !== 0, 'must be longer than 0');
-
-const size = z.string('must be a size with a unit, such as "10Mi"').superRefine((text, context) => {
-  if (attempt(() => parseSizeBytes(text)) === undefined) context.addIssue('must be a size with a unit (B, Ki, Mi, Gi, Ti, k, M, G, T), such as "10Mi"');
-});
 
 const path = z
   .string()
@@ -71,21 +67,14 @@ const balance = z.string().superRefine((text, context) => {
   if (why !== undefined) context.addIssue(`cannot be used: ${why}`);
 });
 
-const rate = z.string('must be a rate such as "100/s"').refine((text) => parseRate(text) !== undefined, 'must be a rate such as "100/s" or "30/m"');
-
 /** One service: the backends behind it and how they get requests. */
 export const serviceSchema = z.strictObject({
   backends: z.array(backend).min(1, 'must have at least one backend').max(MAX_BACKENDS, `must have at most ${MAX_BACKENDS} backends`),
   balance: balance.optional(),
   check: check.optional(),
   pipeline: z.boolean().optional(),
-  slowStart: duration.optional(),
-  retries: whole({ from: 0, to: 10 }).optional(),
-  rateLimit: z.strictObject({ rate, burst: whole({ from: 1, to: 1_000_000 }).optional(), per: z.enum(['client', 'service']).optional() }).optional(),
-  timeouts: z.strictObject({ connect: positiveDuration.optional(), answer: positiveDuration.optional(), idle: positiveDuration.optional() }).optional(),
-  limits: z
-    .strictObject({ body: size.optional(), inFlight: whole({ from: 1, to: 1_000_000 }).optional(), waiting: whole({ from: 0, to: 100_000 }).optional() })
-    .optional(),
+  ...trafficShape,
+  stickyDrain: duration.optional(),
 });
 
 /** The file of a gateway of its own, as people write it. */

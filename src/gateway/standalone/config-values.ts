@@ -23,16 +23,6 @@ export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-const SECONDS = { s: 1, m: 60, h: 3_600 } as const;
-
-/** Requests per second in `100/s`, `30/m`, `0.5/s`; `undefined` if it is none. */
-export function parseRate(text: string): number | undefined {
-  const match = /^(\d{1,9}(?:\.\d{1,3})?)\/([smh])$/.exec(text);
-  if (!match) return undefined;
-  const perSecond = Number(match[1]) / SECONDS[match[2] as keyof typeof SECONDS];
-  return perSecond > 0 ? perSecond : undefined;
-}
-
 /** False for what is an address of another kind; what is none at all is for others to say. */
 export function isLoopback(text: string): boolean {
   const address = parseAddress(text);

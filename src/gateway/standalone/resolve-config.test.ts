@@ -1,7 +1,8 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatAddress, parseAddress, parseRate } from './config-values.ts';
+import { parseRate } from '#base/rate';
+import { formatAddress, parseAddress } from './config-values.ts';
 import { resolveGatewayConfig } from './resolve-config.ts';
 
 const small = { listen: '127.0.0.1:8080', routes: [{ service: 'web' }], services: { web: { backends: ['127.0.0.1:3000'] } } };
@@ -26,6 +27,7 @@ test('the smallest file gets every default', () => {
           service: 'web',
           matches: [{ host: '*', path: '/' }],
           balance: 'round-robin',
+          settings: { usesDraining: true },
           backends: [
             {
               id: 'web/127.0.0.1:3000',
@@ -67,10 +69,14 @@ test('all that can be written is understood', () => {
           check: { tcp: true, interval: '500ms' },
           slowStart: '0s',
           pipeline: true,
-          retries: 1,
+          retries: { count: 1, on: ['503', 'timeout'], idempotencyKey: true },
           rateLimit: { rate: '600/m' },
           timeouts: { connect: '1s', answer: '10s', idle: '2m' },
           limits: { body: '1Mi', inFlight: 100, waiting: 0 },
+          ejection: { failures: 3, errors: 0, slower: 5, for: '3s' },
+          panic: 0.3,
+          backups: 'all',
+          stickyDrain: '1m',
         },
       },
     },
@@ -97,9 +103,16 @@ test('all that can be written is understood', () => {
         answerTimeoutMs: 10_000,
         idleTimeoutMs: 120_000,
         maxTries: 2,
+        retryOn: ['503', 'timeout'],
+        trustsIdempotencyKey: true,
         maxBodyBytes: 1_048_576,
         maxInFlight: 100,
         maxWaiting: 0,
+        ejection: { failures: 3, errors: 0, slowFactor: 5, baseMs: 3_000 },
+        panicShare: 0.3,
+        allBackups: true,
+        usesDraining: true,
+        stickyDrainMs: 60_000,
         pipeline: true,
       },
       backends: ['127.0.0.1:3000 2.5 primary active', '10.0.0.2:3000 1 backup draining'],
@@ -147,6 +160,16 @@ test('what can only be a mistake is refused: hidden routes, the same backend or 
     'listen.0.tcp is not available yet in this version: listeners are plain HTTP',
   ]);
   ok(issuesOf('text').length === 1 && issuesOf(undefined).length === 1);
+});
+
+test('settings of traffic are checked each for itself', () => {
+  const web = (more: object) => issuesOf({ ...small, services: { web: { backends: ['127.0.0.1:3000'], ...more } } }).map((issue) => issue.slice(13, 90));
+  deepEqual(web({ retries: 11 }), ['retries must be a whole number from 0 to 10']);
+  deepEqual(web({ retries: { on: ['404'] } }), ['retries.on.0 must be "502" or "503" or "504" or "timeout", not "404"']);
+  deepEqual(web({ panic: 50 }), ['panic must be a share from 0 to 1']);
+  deepEqual(web({ ejection: { slower: 1 } }), ['ejection.slower must be 0, or a number from 1.5 to 100']);
+  deepEqual(web({ backups: 'some' }).length, 1);
+  deepEqual(web({ retries: 0, panic: 0, ejection: { failures: 0, errors: 0, slower: 0 }, backups: 'first' }), []);
 });
 
 test('addresses and rates are read back as they are written', () => {

@@ -1,4 +1,3 @@
-import { parseSizeBytes } from '#base/bytes';
 import { parseDurationMs } from '#base/duration';
 import { type Name, parseName } from '#base/name';
 import type { InstanceId } from '#model/instance';
@@ -6,10 +5,11 @@ import { nearest } from '#model/nearest';
 import type { Backend, Route } from '#model/route';
 import type { Check, RouteMatch } from '#model/spec';
 import { issuesOf, type SpecIssue } from '#model/spec-issues';
+import { resolveTraffic } from '#model/traffic';
 import { DEFAULT_BALANCE, makeBalancer } from '#policy/balance/balancers';
 import type { Address } from '#world/world';
 import { type GatewayInput, gatewaySchema, type ServiceInput } from './config-schema.ts';
-import { addressOf, formatAddress, parseRate } from './config-values.ts';
+import { addressOf, formatAddress } from './config-values.ts';
 import { listenerIssues, listenersOf, type PlannedListener } from './resolve-listeners.ts';
 
 /** All a gateway of its own needs to run, with every default filled in. */
@@ -35,6 +35,8 @@ const DEFAULT_NAME = 'gateway';
 const DEFAULT_CHECK = { intervalMs: 2_000, timeoutMs: 1_000, rise: 2, fall: 3 } as const;
 const DEFAULT_DRAIN_MS = 30_000;
 const DEFAULT_PRE_DRAIN_MS = 5_000;
+/** Half of the above: then those that are bound have as long elsewhere (R-26). */
+const DEFAULT_STICKY_DRAIN_MS = DEFAULT_DRAIN_MS / 2;
 
 /**
  * Checks a gateway's file as a whole and fills in the defaults; every mistake is found, not the first. `secret` is what sticky cookies are made with where the
@@ -71,34 +73,20 @@ function routeOf(parts: {
   readonly secret: string;
 }): Route {
   const { app, key, service, matches, secret } = parts;
-  const { balance = DEFAULT_BALANCE, check, slowStart, rateLimit, retries, timeouts = {}, limits = {}, pipeline } = service;
+  const { backends, balance = DEFAULT_BALANCE, check, stickyDrain, pipeline, ...traffic } = service;
   const balancer = makeBalancer(balance);
-  const ratePerSecond = rateLimit === undefined ? undefined : parseRate(rateLimit.rate);
-  const settings = {
-    connectTimeoutMs: optionalMs(timeouts.connect),
-    answerTimeoutMs: optionalMs(timeouts.answer),
-    idleTimeoutMs: optionalMs(timeouts.idle),
-    maxTries: retries === undefined ? undefined : retries + 1,
-    maxBodyBytes: limits.body === undefined ? undefined : parseSizeBytes(limits.body),
-    maxInFlight: limits.inFlight,
-    maxWaiting: limits.waiting,
-    pipeline: pipeline || undefined,
-  };
+  const isSticky = balancer.sticky !== undefined;
+  // Nobody but the operator ends a backend of such a gateway, so those that drain may still serve.
+  const stickyDrainMs = stickyDrain === undefined ? DEFAULT_STICKY_DRAIN_MS : parseDurationMs(stickyDrain);
   return {
     app,
     service: parseName(key, 'a service'),
     matches,
     balance: balancer.text,
-    ...(balancer.sticky === undefined ? {} : { stickySecret: secret }),
-    ...(slowStart === undefined ? {} : { slowStartMs: parseDurationMs(slowStart) }),
+    ...(isSticky ? { stickySecret: secret } : {}),
     ...(check === undefined ? {} : { check: checkOf(check) }),
-    ...(rateLimit === undefined || ratePerSecond === undefined
-      ? {}
-      : { rateLimit: { ratePerSecond, burst: rateLimit.burst ?? Math.max(1, Math.ceil(ratePerSecond)), per: rateLimit.per ?? 'client' } }),
-    ...(Object.values(settings).every((setting) => setting === undefined)
-      ? {}
-      : { settings: Object.fromEntries(Object.entries(settings).filter(([, setting]) => setting !== undefined)) }),
-    backends: service.backends.map((given) => backendOf(key, typeof given === 'string' ? { address: given } : given)),
+    ...resolveTraffic(traffic, { usesDraining: true, ...(isSticky ? { stickyDrainMs } : {}), ...(pipeline ? { pipeline } : {}) }),
+    backends: backends.map((given) => backendOf(key, typeof given === 'string' ? { address: given } : given)),
   };
 }
 

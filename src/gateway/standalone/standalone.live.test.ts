@@ -167,7 +167,9 @@ test('under peak EWMA a backend that fails fast gets next to nothing; under roun
   await new Promise<void>((resolve) => failing.listen(0, '127.0.0.1', resolve));
   const bound = failing.address();
   const ports = [a.port, b.port, typeof bound === 'object' && bound !== null ? bound.port : 0];
-  const service = { backends: ports.map((port) => `127.0.0.1:${port}`), check: quick, slowStart: '0s' };
+  // Nobody is ejected, so that only the policy decides.
+  const ejection = { failures: 0, errors: 0, slower: 0 };
+  const service = { backends: ports.map((port) => `127.0.0.1:${port}`), check: quick, slowStart: '0s', ejection };
   await using gateway = await startStandalone(world, fileWith(service));
   await allPass(gateway, 3);
   const shareOfFailures = async () => {

@@ -55,7 +55,11 @@ export class TlsDoor {
         secured: (socket) => {
           deadline[Symbol.dispose]();
           this.#state.handshakes[socket.isSessionReused() ? 'resumed' : 'full']++;
-          opened(socket, { ...origin, scheme: 'https', tls: { choice, choices: this.#choices, client: clientOf(socket) } });
+          opened(socket, {
+            ...origin,
+            scheme: 'https',
+            tls: { version: socket.getProtocol() ?? '', choice, choices: this.#choices, client: clientOf(socket) },
+          });
         },
         failed: (error) => this.#state.countError(reasonOf(error)),
       });

@@ -43,7 +43,10 @@ test('a policy string comes back in canonical form, and a wrong one is INVALID w
   deepEqual(makeBalancer('maglev?on=path&size=1021').affinity, { kind: 'path' });
   deepEqual(makeBalancer('sticky?cookie=shop&ttl=1h').sticky, { cookie: 'shop', ttlMs: 3_600_000 });
   for (const [text, message] of [
-    ['peak-emwa', /is not a policy; did you mean "peak-ewma"\? Known: round-robin, least-request, peak-ewma, join-idle-queue, ring-hash, maglev, hash, sticky/],
+    [
+      'peak-emwa',
+      /is not a policy; did you mean "peak-ewma"\? Known: round-robin, least-request, p2c, peak-ewma, join-idle-queue, ring-hash, maglev, hash, sticky/,
+    ],
     ['toString', /not a policy name/],
     ['hash?on=moon', /"on" is "moon", but it must be client, path, or header:NAME/],
     ['hash?load=1', /a number from 1.05 to 100/],
@@ -108,6 +111,22 @@ test('two choices draws every pair equally often, and never picks the costliest'
   [3 / 6, 2 / 6, 1 / 6, 0].forEach((expected, index) => {
     ok(Math.abs((shares[index] ?? 0) - expected) < 0.01, shares.join(' '));
   });
+});
+
+test('two choices without latencies picks the one of the two with less to do for its weight, so the busiest never', () => {
+  const { pick, latency } = makeBalancer('p2c');
+  equal(latency, undefined, 'nothing is measured for it');
+  const candidates = exampleCandidates([1, 1, 2]);
+  [3, 1, 7].forEach((inFlight, index) => {
+    (candidates[index] as ExampleCandidate).inFlight = inFlight;
+  });
+  const luck = exampleLuck(5);
+  const picked = Array.from({ length: 3_000 }, () => pick(candidates, undefined, { now: 0, luck: luck(), keyHash: 0 })?.id);
+  // Costs for one more are 4, 2 and 4: b wins both of its pairs; of a and c, equal, the first drawn.
+  const shareOfB = picked.filter((id) => id === 'b').length / picked.length;
+  ok(Math.abs(shareOfB - 2 / 3) < 0.03, String(shareOfB));
+  (candidates[2] as ExampleCandidate).inFlight = 9;
+  equal(Array.from({ length: 500 }, () => pick(candidates, undefined, { now: 0, luck: luck(), keyHash: 0 })?.id).includes('c'), false);
 });
 
 test('of two that answer alike, the one with less to do for its weight', () => {

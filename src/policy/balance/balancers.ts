@@ -68,6 +68,8 @@ export const BALANCERS = {
   'round-robin': kind({}, () => ({ pick: pickSmoothWeighted })),
   /** Fewest in flight by weight. */
   'least-request': kind({}, () => ({ pick: pickLeastRequest })),
+  /** Of two at random, the one with less to do. */
+  p2c: kind({}, () => ({ pick: pickTwoChoices })),
   /** Of two at random, the one that answers sooner and has less to do. */
   'peak-ewma': kind(latencyOptions, ({ decay, penalty, initial }) => ({
     pick: pickTwoChoices,

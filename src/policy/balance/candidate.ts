@@ -11,14 +11,17 @@ export interface BalanceCandidate extends WeightedCandidate {
   readonly latency: AnswerLatency | undefined;
 }
 
-/** What a decision is about. One object serves all decisions of a process: making one per request would be garbage per request. */
-export interface PickRequest {
+/**
+ * What a decision is about. One object serves all decisions of a service: making one per request would be garbage per request. Made by this class and not as
+ * a literal, because V8 then writes its fractions in place.
+ */
+export class PickRequest {
   /** In ms on the caller's clock. */
-  now: number;
+  now = 0;
   /** Fresh, uniform in [0, 1). */
-  luck: number;
+  luck = 0;
   /** Of what the policy's affinity names, by `hashText` or `hashBytes`; 0 without one. */
-  keyHash: number;
+  keyHash = 0;
 }
 
 /** Picks one of the usable candidates for a request; `excluded` are those it already tried. Never allocates, never waits. */

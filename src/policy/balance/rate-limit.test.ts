@@ -73,3 +73,33 @@ test('Retry-After is whole seconds, rounded up', () => {
   deepEqual([1, 999, 1_000, 1_001].map(retryAfterSeconds), [1, 1, 1, 2]);
   ok(retryAfterSeconds(0) >= 1);
 });
+
+test('what remains is what would pass at once, and all of it is there again when told', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 1, max: 50 }),
+      fc.array(fc.nat(400), { minLength: 1, maxLength: 30 }),
+      (burst, rate, pauses) => {
+        const limiter = new RateLimiter({ ratePerSecond: rate, burst, maxKeys: 4 });
+        let now = 0;
+        for (const pauseMs of pauses) {
+          now += pauseMs;
+          limiter.take('a', now);
+        }
+        const { remaining, fullInMs } = limiter;
+        const copy = new RateLimiter({ ratePerSecond: rate, burst, maxKeys: 4 });
+        let replayed = 0;
+        for (const pauseMs of pauses) {
+          replayed += pauseMs;
+          copy.take('a', replayed);
+        }
+        let passed = 0;
+        while (copy.take('a', now) === 0) passed++;
+        // A thousandth of a ms for what fractions lose.
+        limiter.take('a', now + fullInMs + 0.001);
+        return passed === remaining && limiter.remaining === burst - 1;
+      },
+    ),
+  );
+});

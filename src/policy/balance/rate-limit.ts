@@ -8,6 +8,8 @@ export interface RateLimitOptions {
 }
 
 const NONE = -1;
+/** What sums of fractions may lose: who came in time must not be early by it. */
+const roundingMs = 1e-6;
 
 /**
  * The generic cell rate algorithm (ITU-T I.371): one number per key, the time at which it will have used up nothing. Exact over any window, unlike counters
@@ -26,6 +28,10 @@ export class RateLimiter {
   readonly #older: Int32Array;
   #newest = NONE;
   #oldest = NONE;
+  /** Of the key that was taken last: how many more of its requests would pass now. */
+  remaining = 0;
+  /** Of the key that was taken last: how many ms until all of its burst is there again. */
+  fullInMs = 0;
 
   constructor(options: RateLimitOptions) {
     this.#gapMs = 1_000 / options.ratePerSecond;
@@ -44,15 +50,26 @@ export class RateLimiter {
   take(key: string, now: number): number {
     const slot = this.#slots.get(key);
     if (slot === undefined) {
-      this.#emptyAt[this.#insert(key)] = now + this.#gapMs;
+      this.#pass(this.#insert(key), now, now);
       return 0;
     }
     this.#touch(slot);
     const emptyAt = this.#emptyAt[slot] as number;
     const tooEarlyMs = emptyAt - this.#toleranceMs - now;
-    if (tooEarlyMs > 0) return tooEarlyMs;
-    this.#emptyAt[slot] = Math.max(now, emptyAt) + this.#gapMs;
+    if (tooEarlyMs > roundingMs) {
+      this.remaining = 0;
+      this.fullInMs = emptyAt - now;
+      return tooEarlyMs;
+    }
+    this.#pass(slot, now, emptyAt);
     return 0;
+  }
+
+  #pass(slot: number, now: number, emptyAt: number): void {
+    const next = Math.max(now, emptyAt) + this.#gapMs;
+    this.#emptyAt[slot] = next;
+    this.remaining = Math.max(0, Math.floor((now + this.#toleranceMs + roundingMs - next) / this.#gapMs) + 1);
+    this.fullInMs = next - now;
   }
 
   #insert(key: string): number {

@@ -18,3 +18,11 @@ test('a service is balanced as its spec says, and another policy restarts nothin
   equal(routeOf({ ...parts, spec: template('peak-ewma').spec }).balance, 'peak-ewma');
   deepEqual(restartReasons(template(), template('peak-ewma')), []);
 });
+
+test('how requests are treated reaches the route, and a change of it restarts nothing', () => {
+  const spec = { ...modelSpec(1, { count: 1 }), traffic: { slowStartMs: 0, settings: { maxTries: 1, retryOn: ['503' as const] } } };
+  const route = routeOf({ app: parseName('shop', 'an app'), service: parseName('web', 'a service'), spec, internalPort: undefined, instances: [] });
+  deepEqual([route.slowStartMs, route.settings], [0, { maxTries: 1, retryOn: ['503'] }]);
+  const template = (traffic: object): Template => ({ release: 1, spec: { ...spec, traffic }, environment: {}, secrets: [] });
+  deepEqual(restartReasons(template({}), template(spec.traffic)), []);
+});

@@ -22,6 +22,7 @@ export function routeOf({ app, service, spec, internalPort, instances }: RoutePa
     matches: spec.routes,
     ...(internalPort === undefined ? {} : { internalPort }),
     balance: spec.balance ?? DEFAULT_BALANCE,
+    ...spec.traffic,
     ...(spec.checks.ready === undefined ? {} : { check: spec.checks.ready }),
     backends: instances
       .map(({ instance, status }) => backendOf(instance, status, spec.checks.ready))

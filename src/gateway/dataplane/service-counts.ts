@@ -1,0 +1,36 @@
+import { Histogram } from './histogram.ts';
+import { METHODS } from './method.ts';
+
+/** Classes of status: hundreds from 0 to 5. */
+export const STATUS_CLASSES = 6;
+
+/** What one service has seen since the worker started. Plain numbers: a request costs some additions, and no memory. */
+export class ServiceCounts {
+  /** Finished requests by class of status and method: class × METHODS.length + method. */
+  readonly answers = new Float64Array(STATUS_CLASSES * METHODS.length);
+  /** From the head of the request to the end of the answer. */
+  readonly durations = new Histogram();
+  /** Of those that waited for a backend: how long. */
+  readonly waits = new Histogram();
+  clientAborts = 0;
+  /** Requests that had to wait. */
+  held = 0;
+  /** Requests that found no room to wait. */
+  overflows = 0;
+  rateLimited = 0;
+  tunnels = 0;
+  panics = 0;
+  budgetExhausted = 0;
+  readonly retriesByReason = new Map<string, number>();
+
+  /** A request is over. */
+  answered(status: number, method: number, durationMs: number): void {
+    const at = ((status / 100) | 0) * METHODS.length + method;
+    this.answers[at] = (this.answers[at] as number) + 1;
+    this.durations.add(durationMs);
+  }
+
+  retried(reason: string): void {
+    this.retriesByReason.set(reason, (this.retriesByReason.get(reason) ?? 0) + 1);
+  }
+}
