@@ -1,11 +1,11 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { freePortBase } from './demo/port-base.ts';
 
 const launcher = fileURLToPath(new URL('../../bin/haven.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'haven-cli-live-'));
@@ -46,22 +46,6 @@ const lines = (text: string): readonly Record<string, unknown>[] =>
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line));
-
-/** A free base far from the default, with free ports where the cluster listens. */
-async function freePortBase(): Promise<number> {
-  for (let base = 30_000 + (process.pid % 20) * 100; base < 32_000; base += 400) {
-    const free = await Promise.all([base, base + 80, base + 81].map(isFree));
-    if (free.every(Boolean)) return base;
-  }
-  throw new Error('no free ports');
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const server = createServer().once('error', () => resolve(false));
-  server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  return await promise;
-}
 
 function writeApp(web: Readonly<Record<string, unknown>>, name = 'shop'): void {
   const service = {

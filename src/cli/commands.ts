@@ -287,7 +287,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     summary: 'prove the failover story under load on this machine: kill, hang, lose, switch, roll, break; exit 0 only if it holds',
     options: [
       ['--html <file>', 'also write a report with charts'],
-      ['--rate <n>', 'requests per second (1000)'],
+      ['--rate <n>', 'requests per second (1000, or less on a machine that does not serve as many even while nothing happens)'],
       ['--only <rows>', 'comma-separated rows, such as kill-instance,node-lost'],
     ],
     examples: ['haven demo', 'haven demo --html report.html'],

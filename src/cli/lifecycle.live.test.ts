@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { PlatformError } from '#base/errors';
 import { nodeWorld } from '#world/node/node-world';
-import { freePortBase } from './demo/demo-cluster.ts';
+import { freePortBase } from './demo/port-base.ts';
 import { type Home, pathsOf } from './home.ts';
 import { findSupervisor, startHaven, stopHaven } from './lifecycle.ts';
 
@@ -54,6 +54,19 @@ test('a control process that cannot start is told with its cause, and nothing is
     /^Cannot start Haven, because its control process ends again and again: Cannot open the store in ".*state\.db", because SQLite finds it damaged: [^*]*; .*Restore the folder from a backup/,
   );
   deepEqual(await processesOf(home), []);
+});
+
+test('the API of another cluster is not taken for the own one', async () => {
+  await using first = await temporaryHome();
+  await using second = await temporaryHome();
+  const { portBase } = first;
+  // Both see the ports free, as two that start in the same moment do.
+  const outcomes = await Promise.allSettled([startHaven(world, first, signal), startHaven(world, { ...second, portBase }, signal)]);
+  deepEqual(outcomes.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+  for (const outcome of outcomes)
+    if (outcome.status === 'rejected') match(String(outcome.reason), /another (?:cluster answers at port|process has the port)|is in use by another program/);
+  const loser = outcomes[0]?.status === 'rejected' ? first : second;
+  deepEqual(await processesOf(loser), []);
 });
 
 async function temporaryHome(): Promise<Home & AsyncDisposable> {

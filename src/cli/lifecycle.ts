@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, PlatformError } from '#base/errors';
+import { hasCode, messageOf, PlatformError } from '#base/errors';
 import type { Address, Instant, RunningProcess, World } from '#world/world';
 import { causeOfEnd, endOfLog, lastLinesOfLog } from './ended-part.ts';
 import { addressesOf, type Home, pathsOf } from './home.ts';
@@ -42,6 +43,7 @@ export async function startHaven(world: World, home: Home, signal: AbortSignal):
     if (isAnew) await stopHaven(world, home);
     signal.throwIfAborted();
     const output = lines.length === 0 ? '' : `. The last lines of its logs:\n${lines.join('\n')}`;
+    if (hasCode(error, 'LOCKED')) throw error;
     throw new PlatformError('UNAVAILABLE', `${messageOf(error)}${output}`, {}, { cause: error });
   }
   // Owned by nobody from here on: the supervisor outlives this command.
@@ -99,9 +101,10 @@ async function apiReady(world: World, home: Home, options: { readonly controlLog
   let endsSince: Instant | undefined;
   while (true) {
     try {
-      if (await answersHealthz(world, api, signal)) return;
+      if (await answersOwn(world, home, signal)) return;
     } catch (error) {
       signal.throwIfAborted();
+      if (hasCode(error, 'LOCKED')) throw error;
       const now = world.clock.now();
       const cause = await causeOfEnd(home, { name: 'control', from });
       endsSince = cause === undefined ? undefined : (endsSince ?? now);
@@ -119,6 +122,24 @@ async function apiReady(world: World, home: Home, options: { readonly controlLog
     }
     await world.clock.sleep(POLL_MS, signal);
   }
+}
+
+/** Whether this cluster's own API answers. LOCKED if it is that of another cluster, which does not know this one's token. */
+async function answersOwn(world: World, home: Home, signal: AbortSignal): Promise<boolean> {
+  const { api } = addressesOf(home);
+  if (!(await answersHealthz(world, api, signal))) return false;
+  const token = (await readFile(pathsOf(home).token, 'utf8')).trim();
+  const request = { method: 'GET', path: '/v1/store/list?prefix=/pools/', headers: { authorization: `Bearer ${token}` } };
+  const { status, body } = await world.network.request(api, request, { timeoutMs: PROBE_TIMEOUT_MS, signal });
+  for await (const _chunk of body);
+  if (status !== 401) return status === 200;
+  throw new PlatformError(
+    'LOCKED',
+    `Cannot start Haven, because another cluster answers at port ${api.port}. Next: stop that one, or set HAVEN_PORT_BASE to another number`,
+    {
+      port: api.port,
+    },
+  );
 }
 
 /** One question; an error means nobody listens. */

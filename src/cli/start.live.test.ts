@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { freePortBase } from './demo/demo-cluster.ts';
+import { freePortBase } from './demo/port-base.ts';
 
 const launcher = fileURLToPath(new URL('../../bin/haven.js', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));

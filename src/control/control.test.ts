@@ -4,6 +4,7 @@ import { hasCode } from '#base/errors';
 import type { Name } from '#base/name';
 import type { App, Release, ServiceState } from '#model/app';
 import type { Event } from '#model/event';
+import { exampleService } from '#model/example-service';
 import type { Instance } from '#model/instance';
 import { keyOf, LEADER_KEY, PREFIX } from '#model/keys';
 import type { Node } from '#model/node';
@@ -14,12 +15,12 @@ import type { Instant } from '#world/world';
 import { LeaderWriter, putJson } from './leader-writer.ts';
 import { Term } from './leadership.ts';
 import { ScriptedCluster } from './scripted-cluster.ts';
-import { scriptedApp, scriptedService, writePool, writeRelease } from './scripted-parts.ts';
+import { scriptedApp, writePool, writeRelease } from './scripted-parts.ts';
 
 const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const name = (text: string): Name => text as Name;
-const WEB = scriptedApp(name('shop'), [scriptedService(name('web')), scriptedService(name('api'), { count: 1 })]);
+const WEB = scriptedApp(name('shop'), [exampleService(name('web')), exampleService(name('api'), { count: 1 })]);
 
 function newCluster(seed: number): ScriptedCluster {
   return new ScriptedCluster(new Simulation({ seed, drain }));
@@ -84,7 +85,7 @@ test('an update replaces every instance, and a release that fails is reverted wi
   await writeRelease(cluster.view, WEB, 1);
   await cluster.run(30_000);
   const changed = (command: string) =>
-    scriptedApp(name('shop'), [scriptedService(name('web'), { run: { kind: 'process', command: [command] } }), scriptedService(name('api'), { count: 1 })]);
+    scriptedApp(name('shop'), [exampleService(name('web'), { run: { kind: 'process', command: [command] } }), exampleService(name('api'), { count: 1 })]);
   await writeRelease(cluster.view, changed('new'), 2);
   await cluster.run(60_000);
   const after2 = ['shop.api.1-1 r2 worker-1 run', 'shop.web.1-3 r2 worker-2 run', 'shop.web.2-4 r2 worker-1 run'];
@@ -109,7 +110,7 @@ test('R12: with the scope of the app one failing service takes all of them back'
   cluster.gateway('gateway-1');
   const app = (command: string) => {
     const changes = { count: 1, run: { kind: 'process' as const, command: [command] as const } };
-    return { ...scriptedApp(name('shop'), [scriptedService(name('web'), changes), scriptedService(name('api'), changes)]), revertScope: 'app' as const };
+    return { ...scriptedApp(name('shop'), [exampleService(name('web'), changes), exampleService(name('api'), changes)]), revertScope: 'app' as const };
   };
   await writeRelease(cluster.view, app('old'), 1);
   await cluster.run(30_000);

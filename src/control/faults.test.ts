@@ -2,12 +2,13 @@ import { deepEqual, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Name } from '#base/name';
 import type { App, Release, ServiceState } from '#model/app';
+import { exampleService } from '#model/example-service';
 import type { Instance, InstanceId } from '#model/instance';
 import { keyOf, PREFIX } from '#model/keys';
 import type { GatewayStatus, Route } from '#model/route';
 import { Simulation } from '#world/simulated/simulation';
 import { ScriptedCluster } from './scripted-cluster.ts';
-import { scriptedApp, scriptedService, writePool, writeRelease } from './scripted-parts.ts';
+import { scriptedApp, writePool, writeRelease } from './scripted-parts.ts';
 
 const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -40,7 +41,7 @@ class Troubled {
     const number = ++this.#releases;
     if (isBad) this.#badReleases.add(number);
     const run = { kind: 'process' as const, command: [`server-${number}`] as const };
-    await writeRelease(this.cluster.view, scriptedApp(SHOP, [scriptedService('web' as Name, { run, count: 3 })]), number);
+    await writeRelease(this.cluster.view, scriptedApp(SHOP, [exampleService('web' as Name, { run, count: 3 })]), number);
   }
 
   async disturb(): Promise<void> {

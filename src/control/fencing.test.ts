@@ -3,12 +3,13 @@ import { test } from 'node:test';
 import type { Name } from '#base/name';
 import type { ServiceState } from '#model/app';
 import type { Event } from '#model/event';
+import { exampleService } from '#model/example-service';
 import type { GatewayFence } from '#model/fence';
 import type { Instance } from '#model/instance';
 import { keyOf, PREFIX } from '#model/keys';
 import { Simulation } from '#world/simulated/simulation';
 import { ScriptedCluster } from './scripted-cluster.ts';
-import { scriptedApp, scriptedService, writePool, writeRelease } from './scripted-parts.ts';
+import { scriptedApp, writePool, writeRelease } from './scripted-parts.ts';
 
 const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const SHOP = 'shop' as Name;
@@ -24,7 +25,7 @@ async function settled(): Promise<{ readonly cluster: ScriptedCluster; readonly 
   for (const node of ['worker-1', 'worker-2']) cluster.agent(node);
   cluster.gateway('gateway-1');
   cluster.gateway('gateway-2', () => ear.isDeaf);
-  await writeRelease(cluster.view, scriptedApp(SHOP, [scriptedService(WEB, { count: 3 })]), 1);
+  await writeRelease(cluster.view, scriptedApp(SHOP, [exampleService(WEB, { count: 3 })]), 1);
   await cluster.run(20_000);
   deepEqual((await cluster.one<ServiceState>(keyOf.service(SHOP, WEB)))?.rollout, { phase: 'idle', release: 1 });
   return { cluster, ear };
@@ -35,7 +36,7 @@ async function intents(cluster: ScriptedCluster): Promise<string[]> {
 }
 
 async function scaleTo(cluster: ScriptedCluster, count: number): Promise<void> {
-  await writeRelease(cluster.view, scriptedApp(SHOP, [scriptedService(WEB, { count: 3 })]), 1, { counts: { web: count } });
+  await writeRelease(cluster.view, scriptedApp(SHOP, [exampleService(WEB, { count: 3 })]), 1, { counts: { web: count } });
 }
 
 test('S1: a gateway that keeps its lease but never acknowledges is counted out after the unroute timeout, and the stop goes on', async () => {

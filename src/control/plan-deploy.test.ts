@@ -1,11 +1,12 @@
 import { deepEqual, equal } from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Name } from '#base/name';
+import { exampleService } from '#model/example-service';
 import type { Mirrored } from '#model/mirror';
 import type { AppSpec } from '#model/spec';
 import { snapshotOf } from './cluster-snapshot.ts';
 import { planDeploy } from './plan-deploy.ts';
-import { scriptedApp, scriptedService } from './scripted-parts.ts';
+import { scriptedApp } from './scripted-parts.ts';
 
 const name = (text: string): Name => text as Name;
 const MIB = 2 ** 20;
@@ -46,8 +47,8 @@ function plan(current: AppSpec | undefined, spec: AppSpec) {
 }
 
 const check = { ready: { probe: { kind: 'tcp' as const }, intervalMs: 1_000, timeoutMs: 1_000, rise: 2, fall: 3 } };
-const web = (changes: Parameters<typeof scriptedService>[1] = {}) => {
-  const service = scriptedService(name('web'), changes);
+const web = (changes: Parameters<typeof exampleService>[1] = {}) => {
+  const service = exampleService(name('web'), changes);
   return { ...service, checks: { ...service.checks, ...check } };
 };
 
@@ -78,7 +79,7 @@ test('a change of the command replaces, one of routes or count does not', () => 
 });
 
 test('a new sibling that listens restarts the others, because they learn its address', () => {
-  const { services } = plan(scriptedApp(name('shop'), [web()]), scriptedApp(name('shop'), [web(), scriptedService(name('api'), { count: 1 })]));
+  const { services } = plan(scriptedApp(name('shop'), [web()]), scriptedApp(name('shop'), [web(), exampleService(name('api'), { count: 1 })]));
   deepEqual(
     services.map(({ service, change, restarts }) => [service, change, restarts]),
     [
@@ -94,6 +95,6 @@ test('what finds no node says why, node by node', () => {
 });
 
 test('H7: a service that listens without a check is warned about', () => {
-  const { warnings } = plan(undefined, scriptedApp(name('shop'), [scriptedService(name('web'))]));
+  const { warnings } = plan(undefined, scriptedApp(name('shop'), [exampleService(name('web'))]));
   equal(warnings[0], 'web has no check: an instance counts as healthy once it has run for 3s without a restart');
 });

@@ -3,13 +3,14 @@ import { test } from 'node:test';
 import type { Name } from '#base/name';
 import type { App, Release } from '#model/app';
 import type { Event } from '#model/event';
+import { exampleService } from '#model/example-service';
 import type { Instance } from '#model/instance';
 import { keyOf, PREFIX } from '#model/keys';
 import type { AppSpec } from '#model/spec';
 import { Simulation } from '#world/simulated/simulation';
 import { deploy, remove, scale } from './api/app-changes.ts';
 import { ScriptedCluster } from './scripted-cluster.ts';
-import { type Behaviour, scriptedApp, scriptedService, writePool } from './scripted-parts.ts';
+import { type Behaviour, scriptedApp, writePool } from './scripted-parts.ts';
 
 const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const SHOP = 'shop' as Name;
@@ -18,7 +19,7 @@ const WEB = 'web' as Name;
 const isCommand: Behaviour = ({ runsOnce }) => runsOnce !== undefined;
 
 function spec(version: string, changes: Partial<AppSpec> = {}): AppSpec {
-  const web = scriptedService(WEB, { run: { kind: 'process', command: ['web', version] } });
+  const web = exampleService(WEB, { run: { kind: 'process', command: ['web', version] } });
   return { ...scriptedApp(SHOP, [web]), releaseCommand: { command: ['migrate', version], timeoutMs: 60_000 }, ...changes };
 }
 
@@ -95,7 +96,7 @@ test('R11: a release command that fails changes nothing: the release before goes
   equal(before.length, 3);
   // The count of the config changes too, which drops what `scale` had set: that is not to happen either.
   const next = spec('2');
-  const changed = { ...next, services: { web: { ...scriptedService(WEB), count: 1 } } };
+  const changed = { ...next, services: { web: { ...exampleService(WEB), count: 1 } } };
   await deployed(cluster, changed, 3_000);
   deepEqual(
     (await cluster.instances()).filter((line) => !line.includes('release')),
@@ -162,7 +163,7 @@ test('R11: a node that is lost meanwhile fails the deploy, because nobody knows 
 test('R11: a command that no node can ever take fails the deploy at once, and rm ends one that runs', async () => {
   const cluster = started();
   await cluster.run(2_000);
-  const huge = { ...spec('1'), services: { web: scriptedService(WEB, { resources: { cpu: 99, memoryBytes: 1 } }) } };
+  const huge = { ...spec('1'), services: { web: exampleService(WEB, { resources: { cpu: 99, memoryBytes: 1 } }) } };
   await deployed(cluster, huge, 2_000);
   const failed = await release(cluster, 1);
   ok(failed?.outcome.kind === 'failed' && failed.outcome.cause.code === 'not-placed');

@@ -1,4 +1,5 @@
 import { type Name, parseName } from '#base/name';
+import { exampleService } from '#model/example-service';
 import { type Instance, instanceIdOf } from '#model/instance';
 import type { ServiceSpec } from '#model/spec';
 import type { UnixMs } from '#world/world';
@@ -9,32 +10,14 @@ export const EXAMPLE_NODE: Name = parseName('worker-1', 'a node');
 
 const web = parseName('web', 'a service');
 
-const SPEC: ServiceSpec = {
-  name: web,
+const SPEC = exampleService(web, {
   run: { kind: 'process', command: ['server'] },
-  listens: true,
   count: 1,
-  mode: 'balanced',
   resources: { cpu: 0.1, memoryBytes: 0 },
-  environment: {},
   checks: { startup: { intervalMs: 250, timeoutMs: 1_000, startTimeoutMs: 10_000 } },
-  update: {
-    maxParallel: 1,
-    maxSurge: 1,
-    maxUnavailable: 0,
-    minHealthyMs: 1_000,
-    healthyDeadlineMs: 60_000,
-    progressDeadlineMs: 120_000,
-    autoRevert: true,
-    canary: 0,
-    autoPromote: false,
-  },
   stop: { unrouteTimeoutMs: 1_000, drainTimeoutMs: 1_000, killTimeoutMs: 2_000 },
-  restart: { baseDelayMs: 1_000, maxDelayMs: 60_000, attempts: 5, windowMs: 600_000, resetAfterMs: 600_000 },
-  placement: { policy: 'spread', constraints: {} },
-  routes: [],
   fetchTimeoutMs: 60_000,
-};
+});
 
 /** Instance `shop.web.1-1` of the example node, with these changes; `spec` is merged. */
 export function exampleInstance({ spec = {}, ...changes }: InstanceChanges = {}): Instance {

@@ -1,21 +1,17 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { mintToken, openClusterKey } from '#control/api/tokens';
 import { RemoteView } from '#control/remote-view';
 import type { World } from '#world/world';
-import { addressesOf, type Home, isRefusedByBrowsers, pathsOf } from '../home.ts';
+import { addressesOf, type Home, pathsOf } from '../home.ts';
 import { startHaven, stopHaven } from '../lifecycle.ts';
 import { ClusterWatch } from './cluster-watch.ts';
+import { freePortBase } from './port-base.ts';
 
 const launcher = fileURLToPath(new URL('../../../bin/haven.js', import.meta.url));
-const LOWEST_BASE = 8_000;
-const BASE_STEP = 400;
-/** From here on are the ports of instances, then those of outgoing connections. */
-const HIGHEST_BASE = 19_600;
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
 export interface HavenRun {
@@ -77,25 +73,4 @@ export class DemoCluster implements AsyncDisposable {
     await stopHaven(this.world, this.home);
     await rm(this.home.directory, { recursive: true, force: true });
   }
-}
-
-/** A port base whose addresses nobody listens on now, away from the default. */
-export async function freePortBase(): Promise<number> {
-  const bases = (HIGHEST_BASE - LOWEST_BASE) / BASE_STEP + 1;
-  for (let tried = 0; tried < bases; tried++) {
-    // Test files that run at the same time begin at different places.
-    const base = LOWEST_BASE + BASE_STEP * ((process.pid + tried) % bases);
-    if (isRefusedByBrowsers(base)) continue;
-    const { api, gateway, gatewayAdmin } = addressesOf({ directory: '', portBase: base });
-    const free = await Promise.all([api, gateway, gatewayAdmin].map(({ host, port }) => isFree(host, port)));
-    if (free.every(Boolean)) return base;
-  }
-  throw new Error('no free ports for a cluster on this machine');
-}
-
-async function isFree(host: string, port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const server = createServer().once('error', () => resolve(false));
-  server.listen(port, host, () => server.close(() => resolve(true)));
-  return await promise;
 }

@@ -6,6 +6,8 @@ export interface DemoReport {
   readonly startedAt: string;
   readonly machine: string;
   readonly ratePerSecond: number;
+  /** What was asked for; more than `ratePerSecond` where the machine did not serve it even while nothing happened. */
+  readonly wantedPerSecond: number;
   readonly rows: readonly RowResult[];
   readonly seconds: readonly Second[];
   /** When each row began, in seconds from the start of the load. */
@@ -15,6 +17,12 @@ export interface DemoReport {
 
 const seconds = (ms: number | undefined) => (ms === undefined ? '–' : `${(ms / 1_000).toFixed(2)} s`);
 const millis = (ms: number) => (ms < 10 ? ms.toFixed(1) : ms.toFixed(0));
+
+/** `1000 requests/s`, and why it is less than what was asked for. */
+function rateText({ ratePerSecond, wantedPerSecond }: DemoReport): string {
+  const why = ratePerSecond === wantedPerSecond ? '' : `, because this machine did not serve ${wantedPerSecond} even while nothing happened`;
+  return `${ratePerSecond} requests/s${why}`;
+}
 
 /** The table people see at the end, with reasons below it. */
 export function reportLines(report: DemoReport): string[] {
@@ -37,6 +45,8 @@ export function reportLines(report: DemoReport): string[] {
   return [
     table(['', 'what happens', '>requests', '>failed', '>p50 ms', '>p99 ms', '>detected', '>recovered', 'must be'], rows),
     ...(details.length > 0 ? ['', ...details] : []),
+    '',
+    `${report.holds ? 'It holds' : 'It does not hold'} at ${rateText(report)}.`,
   ];
 }
 
@@ -65,7 +75,7 @@ export function reportHtml(report: DemoReport): string {
   .scroll { overflow-x: auto; }
 </style></head><body>
 <h1>${report.holds ? 'It holds' : 'It does not hold'}</h1>
-<p>The shop under ${report.ratePerSecond} requests per second (GET and POST, keep-alive, open loop), ${htmlOf(report.startedAt)}, ${htmlOf(report.machine)}.</p>
+<p>The shop under ${htmlOf(rateText(report))} (GET and POST, keep-alive, open loop), ${htmlOf(report.startedAt)}, ${htmlOf(report.machine)}.</p>
 <div class="scroll"><table><tr><th></th><th>what happens</th><th>requests</th><th>failed</th><th>p50 ms</th><th>p99 ms</th><th>worst ms</th><th>detected</th><th>recovered</th><th>must be</th></tr>
 ${rows}</table></div>
 <h2>p99 of each second, ms, logarithmic</h2>${chart(report, { heightOf: (second) => second.p99Ms, colour: 'var(--ink)', logarithmic: true })}

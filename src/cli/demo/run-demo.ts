@@ -10,17 +10,19 @@ import { Meter } from './meter.ts';
 import type { DemoReport } from './report.ts';
 import type { Row, RowResult, Stage } from './row.ts';
 import { isWhole, ROWS, shopDirectory } from './rows.ts';
+import { startSteadyLoad } from './steady-load.ts';
 
 const NODES = 3;
 const CONNECTIONS = 64;
 const START_WITHIN_MS = 30_000;
-const WARM_UP_MS = 2_000;
 /** Load goes on this long after a row, so that what it caused late counts as its own. */
 const AFTERMATH_MS = 1_000;
 
 export interface DemoOptions {
   readonly world: World;
   readonly ratePerSecond: number;
+  /** How far the rate may go down on a machine that does not serve it even while nothing happens; not at all when absent. */
+  readonly leastPerSecond?: number;
   /** Names of rows; all when absent. INVALID for one that does not exist. */
   readonly only?: readonly string[];
   readonly signal: AbortSignal;
@@ -41,13 +43,19 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
   await cluster.watch.until('the whole shop serves', () => isWhole(cluster), { withinMs: START_WITHIN_MS, signal });
 
   const meter = new Meter();
-  const stopLoad = new AbortController();
-  const loading = startLoad(cluster, { meter, ratePerSecond, signal: AbortSignal.any([signal, stopLoad.signal]) });
+  await using load = await startSteadyLoad({
+    clock: world.clock,
+    meter,
+    wantedPerSecond: ratePerSecond,
+    leastPerSecond: options.leastPerSecond ?? ratePerSecond,
+    send: (rate, until) => sendLoad(cluster, { meter, ratePerSecond: rate, signal: until }),
+    signal,
+    onProgress,
+  });
   const tick = setInterval(() => meter.closeSecond(), 1_000);
   const marks: { second: number; title: string }[] = [];
   const results: RowResult[] = [];
   try {
-    await world.clock.sleep(WARM_UP_MS, signal);
     for (const row of rows) {
       onProgress(`${row.title} …`);
       marks.push({ second: meter.seconds.length, title: row.title });
@@ -57,13 +65,12 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
     }
   } finally {
     clearInterval(tick);
-    stopLoad.abort(new PlatformError('ABORTED', 'The story is told'));
-    await loading;
   }
   return {
     startedAt,
     machine: `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Linux ${release()}, Node ${process.versions.node}`,
-    ratePerSecond,
+    ratePerSecond: load.ratePerSecond,
+    wantedPerSecond: ratePerSecond,
     rows: results,
     seconds: meter.seconds,
     marks,
@@ -96,7 +103,7 @@ async function play(row: Row, stage: Stage, meter: Meter): Promise<RowResult> {
   };
 }
 
-async function startLoad(cluster: DemoCluster, load: { readonly meter: Meter; readonly ratePerSecond: number; readonly signal: AbortSignal }): Promise<void> {
+async function sendLoad(cluster: DemoCluster, load: { readonly meter: Meter; readonly ratePerSecond: number; readonly signal: AbortSignal }): Promise<void> {
   const run = `demo-${process.pid}`;
   const { shopRequest } = await shopTraffic();
   await runLoad({

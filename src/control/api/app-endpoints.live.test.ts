@@ -1,54 +1,21 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import type { AppView, DeployEvent, DeployView, ErrorBody, InstanceView, PlanView, ReleaseView } from '@haven/sdk';
 import type { Name } from '#base/name';
 import type { App, Release } from '#model/app';
 import { type Instance, instanceIdOf } from '#model/instance';
 import { keyOf } from '#model/keys';
-import { MemoryStore } from '#store/memory/memory-store';
 import { nodeWorld } from '#world/node/node-world';
-import type { NetworkServer } from '#world/world';
-import { localView } from '../local-view.ts';
-import { startApi } from './server.ts';
-import { TestClient } from './test-client.ts';
-import { type ClusterKey, mintToken, openClusterKey } from './tokens.ts';
+import { TestApi } from './test-api.ts';
+import { mintToken } from './tokens.ts';
 
 const world = nodeWorld({ logLevel: 'error', logName: 'test' });
-const store = new MemoryStore(world);
-const ending = new AbortController();
+const served = await TestApi.start(world);
+const { store, key, client } = served;
+const put = (key: string, value: unknown) => served.put(key, value);
 const config = { name: 'shop', web: { run: { process: 'node server.js' }, port: 3000, health: '/healthz' } };
-let directory = '';
-let api: NetworkServer;
-let key: ClusterKey;
-let client: TestClient;
 
-before(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'haven-api-'));
-  api = await startApi({
-    world,
-    store,
-    view: localView(store),
-    directory,
-    address: { host: '127.0.0.1', port: 0 },
-    options: { version: '0.0.1' },
-    signal: ending.signal,
-  });
-  key = await openClusterKey(world, join(directory, 'cluster.key'));
-  client = new TestClient(api.address, key);
-});
-
-after(async () => {
-  await api[Symbol.asyncDispose]();
-  await store[Symbol.asyncDispose]();
-  await rm(directory, { recursive: true });
-});
-
-async function put(key: string, value: unknown): Promise<void> {
-  await store.transact({ compare: [], then: [{ kind: 'put', key, value: JSON.stringify(value) }] });
-}
+after(() => served[Symbol.asyncDispose]());
 
 async function appOf(name: string): Promise<App> {
   return JSON.parse((await store.get(keyOf.app(name as Name)))?.value ?? 'null') as App;

@@ -1,58 +1,30 @@
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import type { ArtifactView, ErrorBody, NodeView, StatusView } from '@haven/sdk';
 import { hasCode } from '#base/errors';
 import type { Name } from '#base/name';
 import { type Instance, instanceIdOf } from '#model/instance';
 import { keyOf } from '#model/keys';
 import type { Node } from '#model/node';
-import { MemoryStore } from '#store/memory/memory-store';
 import { nodeWorld } from '#world/node/node-world';
-import type { NetworkServer } from '#world/world';
 import { localView } from '../local-view.ts';
 import { RemoteView } from '../remote-view.ts';
 import type { Principal } from './access.ts';
 import { startApi } from './server.ts';
-import { TestClient } from './test-client.ts';
+import { TestApi } from './test-api.ts';
 import { ClusterKey, mintToken, openClusterKey } from './tokens.ts';
 
 const world = nodeWorld({ logLevel: 'error', logName: 'test' });
-const store = new MemoryStore(world);
+const served = await TestApi.start(world);
+const { store, directory, key, client, server: api } = served;
+const put = (key: string, value: unknown) => served.put(key, value);
 const ending = new AbortController();
-let directory = '';
-let api: NetworkServer;
-let key: ClusterKey;
-let client: TestClient;
 
-before(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'haven-api-'));
-  api = await startApi({
-    world,
-    store,
-    view: localView(store),
-    directory,
-    address: { host: '127.0.0.1', port: 0 },
-    options: { version: '0.0.1' },
-    signal: ending.signal,
-  });
-  key = await openClusterKey(world, join(directory, 'cluster.key'));
-  client = new TestClient(api.address, key);
-});
-
-after(async () => {
-  await api[Symbol.asyncDispose]();
-  await store[Symbol.asyncDispose]();
-  await rm(directory, { recursive: true });
-});
-
-async function put(key: string, value: unknown): Promise<void> {
-  await store.transact({ compare: [], then: [{ kind: 'put', key, value: JSON.stringify(value) }] });
-}
+after(() => served[Symbol.asyncDispose]());
 
 /** With headers that fetch would not let us choose. */
 async function rawStatus(headers: Readonly<Record<string, string>>, path = '/healthz'): Promise<number> {

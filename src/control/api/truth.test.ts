@@ -3,11 +3,12 @@ import { test } from 'node:test';
 import type { DeployEvent } from '@haven/sdk';
 import type { Name } from '#base/name';
 import type { App, Release } from '#model/app';
+import { exampleService } from '#model/example-service';
 import { keyOf } from '#model/keys';
 import type { AppSpec } from '#model/spec';
 import { Simulation } from '#world/simulated/simulation';
 import { ScriptedCluster } from '../scripted-cluster.ts';
-import { type Behaviour, scriptedApp, scriptedService, writePool } from '../scripted-parts.ts';
+import { type Behaviour, scriptedApp, writePool } from '../scripted-parts.ts';
 import { deploy } from './app-changes.ts';
 import { readState } from './cluster-state.ts';
 import { followDeploy } from './follow.ts';
@@ -19,7 +20,7 @@ const SHOP = 'shop' as Name;
 const WORDS_OF_REST = new Set(['healthy', 'running', 'ready', 'alive', 'as wanted', 'stopped', 'gone']);
 
 function app(web: string, api: string, changes: Partial<AppSpec> = {}): AppSpec {
-  const service = (name: string, version: string) => scriptedService(name as Name, { count: 2, run: { kind: 'process', command: [name, version] } });
+  const service = (name: string, version: string) => exampleService(name as Name, { count: 2, run: { kind: 'process', command: [name, version] } });
   return { ...scriptedApp(SHOP, [service('web', web), service('api', api)]), ...changes };
 }
 

@@ -5,6 +5,7 @@
 import { assert } from '#base/assert';
 import type { Name } from '#base/name';
 import type { App, Release, ServiceState } from '#model/app';
+import { exampleService } from '#model/example-service';
 import type { Instance, InstanceId, InstanceStatus } from '#model/instance';
 import { later, type Moment } from '#model/moment';
 import type { GatewayStatus, Route } from '#model/route';
@@ -55,34 +56,10 @@ interface ModelGateway {
 }
 
 /** The spec of the modelled service; `version` tells releases apart. */
-export function modelSpec(version: number, options: Pick<ModelOptions, 'count' | 'mode' | 'update'>): ServiceSpec {
-  return {
-    name: SERVICE,
-    run: { kind: 'process', command: ['node', `server-${version}.js`] },
-    listens: true,
-    count: options.count,
-    mode: options.mode ?? 'balanced',
-    resources: { cpu: 0.1, memoryBytes: 1 },
-    environment: {},
-    checks: { startup: { intervalMs: 100, timeoutMs: 1_000, startTimeoutMs: 60_000 } },
-    update: {
-      maxParallel: 1,
-      maxSurge: 1,
-      maxUnavailable: 0,
-      minHealthyMs: 3_000,
-      healthyDeadlineMs: 60_000,
-      progressDeadlineMs: 120_000,
-      autoRevert: true,
-      canary: 0,
-      autoPromote: true,
-      ...options.update,
-    },
-    stop: { unrouteTimeoutMs: 5_000, drainTimeoutMs: 10_000, killTimeoutMs: 5_000 },
-    restart: { baseDelayMs: 1_000, maxDelayMs: 60_000, attempts: 5, windowMs: 600_000, resetAfterMs: 600_000 },
-    placement: { policy: 'spread', constraints: {} },
-    routes: [],
-    fetchTimeoutMs: 600_000,
-  };
+export function modelSpec(version: number, { count, mode, update }: Pick<ModelOptions, 'count' | 'mode' | 'update'>): ServiceSpec {
+  const run = { kind: 'process' as const, command: ['node', `server-${version}.js`] as const };
+  const { update: usual, ...spec } = exampleService(SERVICE, { run, count, resources: { cpu: 0.1, memoryBytes: 1 } });
+  return { ...spec, ...(mode === undefined ? {} : { mode }), update: { ...usual, ...update } };
 }
 
 export class ServiceModel {
