@@ -34,11 +34,22 @@ export class Programs implements AsyncDisposable {
         all.push(peer);
         peers.push(peer);
       }
-      return new Programs(all, peers, directory);
+      const programs = new Programs(all, peers, directory);
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => programs.#stop(signal));
+      return programs;
     } catch (error) {
       for (const peer of all) await peer.stop();
       throw error;
     }
+  }
+
+  /** A run that is broken off leaves nothing behind. */
+  #stop(signal: string): void {
+    process.stderr.write(`${signal}: stopping what was started\n`);
+    this[Symbol.asyncDispose]().then(
+      () => process.exit(1),
+      () => process.exit(1),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

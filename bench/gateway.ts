@@ -14,7 +14,7 @@ const help = `The gateway beside nginx, HAProxy, Caddy and npm's proxies. Each r
 NAMES by comma; a case is known by its name or its group. --write puts what was measured into docs/benchmarks/gateway.md.
 Needs nginx, haproxy, caddy, wrk and openssl.`;
 
-const warmUpSeconds = 1;
+const warmUpSeconds = 3;
 
 const { values: options } = parseArgs({
   options: {
@@ -42,20 +42,22 @@ async function main(): Promise<void> {
   const cases = CASES.filter(({ name, group }) => wanted.includes(name) || wanted.includes(group));
   // What this process itself does to make load belongs to the load.
   if (CORES !== undefined) execFileSync('taskset', ['-acp', String(CORES.load), String(process.pid)]);
-  await using programs = await Programs.start(new Set(cases.flatMap((each) => (each.skip === undefined ? peersOf(each) : []))));
   if (!options.json) process.stdout.write(`${machineText()}; load average ${loadText()}\n`);
   const results: CaseResult[] = [];
-  for (const one of cases) {
-    if (one.skip !== undefined) {
-      process.stderr.write(`${one.name}: ${one.skip}\n`);
-      continue;
+  for (const { name, skip } of cases) if (skip !== undefined) process.stderr.write(`${name}: ${skip}\n`);
+  const possible = cases.filter(({ skip }) => skip === undefined);
+  // Each group begins with programs that have done nothing else.
+  for (const group of new Set(possible.map((each) => each.group))) {
+    const its = possible.filter((each) => each.group === group);
+    await using programs = await Programs.start(new Set(its.flatMap(peersOf)));
+    for (const one of its) {
+      const result = await runCase(
+        one,
+        programs.peers.filter(({ name }) => peersOf(one).includes(name)),
+      );
+      results.push(result);
+      if (!options.json) printCase(result);
     }
-    const result = await runCase(
-      one,
-      programs.peers.filter(({ name }) => peersOf(one).includes(name)),
-    );
-    results.push(result);
-    if (!options.json) printCase(result);
   }
   if (options.json) process.stdout.write(`${JSON.stringify({ machine: machineText(), results }, undefined, 2)}\n`);
   if (options.write) await writePage(results);
@@ -63,8 +65,8 @@ async function main(): Promise<void> {
 
 async function runCase(one: Case, peers: readonly Peer[]): Promise<CaseResult> {
   const measured = new Map<string, Measured[]>(peers.map(({ name }) => [name, []]));
-  for (const peer of peers) await one.measure(peer, warmUpSeconds);
-  for (let round = 0; round < Number(options.rounds); round++)
-    for (const peer of peers) measured.get(peer.name)?.push(await one.measure(peer, Number(options.seconds)));
+  if (!one.isOnce) for (const peer of peers) await one.measure(peer, warmUpSeconds);
+  const rounds = one.isOnce ? 1 : Number(options.rounds);
+  for (let round = 0; round < rounds; round++) for (const peer of peers) measured.get(peer.name)?.push(await one.measure(peer, Number(options.seconds)));
   return summarize(one, measured);
 }

@@ -173,6 +173,11 @@ export class Exchange implements HeldRequest {
     if (!this.body.isComplete) this.stream.passWaitingBody();
   }
 
+  /** Nothing is lost if it is sent with others at the end of the turn, or not at all and then elsewhere. */
+  get mayWaitATurn(): boolean {
+    return this.who.mayRepeat && this.body.isComplete;
+  }
+
   /** A try of it that hangs may be repeated elsewhere. */
   get mayMove(): boolean {
     return this.who.mayRepeat && this.status === 0 && this.body.isReplayable;

@@ -19,7 +19,8 @@ const STATE = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, closed: 5 }
  *
  * U1: it is in `backend.busy` exactly while it has an exchange, in `backend.idle` exactly while its state is idle. U2: bytes without an exchange end it (R-05).
  * U3: it is kept only if request and answer are complete and nothing came after them. U4: it reads into the buffer that all share, whose bytes are used up or copied
- * before anybody reads again, but for a body that goes on: that has a buffer of its own.
+ * before anybody reads again, but for a body that goes on: that has a buffer of its own. U5: a request that may wait is sent at the end of the turn of the event loop,
+ * with those of other connections: the backend is woken once for many. What comes before it was sent is no answer (R-05).
  */
 export class UpstreamConnection implements WireUser, UpstreamTry {
   next: UpstreamTry | undefined;
@@ -42,6 +43,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
   #isEventStream = false;
   #waiting: HeadBuffer | undefined;
   #isPaused = false;
+  #isUnsent = false;
   /** Of its own while a body comes in several reads. */
   #bodyBuffer: Buffer | undefined;
   #times: ServiceTimes = DEFAULT_TIMES;
@@ -77,7 +79,17 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
   }
 
   send(body: RequestBody): boolean {
-    return body.sendAll(this.wire);
+    if (!this.exchange?.mayWaitATurn) return body.sendAll(this.wire);
+    this.#isUnsent = true;
+    this.#plane.atEndOfTurn(this);
+    return false;
+  }
+
+  /** U5. */
+  flush(): void {
+    if (!this.#isUnsent) return;
+    this.#isUnsent = false;
+    this.exchange?.body.sendAll(this.wire);
   }
 
   onConnected(): void {
@@ -105,7 +117,8 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#plane.tick();
     switch (this.#state) {
       case STATE.head:
-        this.#readHead(bytes, count);
+        if (this.#isUnsent) this.failTry('stale');
+        else this.#readHead(bytes, count);
         break;
       case STATE.body: {
         this.deadlineAt = this.#isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#times.idleMs;
@@ -165,6 +178,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
   }
 
   close(): void {
+    this.#isUnsent = false;
     if (this.#state === STATE.idle) this.backend.forgetIdle(this);
     this.#state = STATE.closed;
     this.wire.destroy();
