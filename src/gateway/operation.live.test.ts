@@ -135,5 +135,5 @@ test('the standby gets requests only while no primary is usable', async () => {
   deepEqual(failures, []);
   const names = bodies.map((body) => (JSON.parse(body) as { name: string }).name);
   const firstStandby = names.indexOf('standby');
-  ok(firstStandby > 10 && !names.slice(0, firstStandby).includes('standby') && names.at(-1) === 'standby', names.join(' '));
+  ok(firstStandby > 0 && !names.slice(0, firstStandby).includes('standby') && names.at(-1) === 'standby', names.join(' '));
 });

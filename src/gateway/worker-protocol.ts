@@ -20,7 +20,8 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'applied'; readonly revision: number }
   | { readonly kind: 'listening'; readonly id: string }
-  | { readonly kind: 'report'; readonly backends: readonly BackendObservation[] }
+  /** `panicking`: services of which too few backends are healthy, so that all get requests. */
+  | { readonly kind: 'report'; readonly backends: readonly BackendObservation[]; readonly panicking: readonly string[] }
   | { readonly kind: 'sample'; readonly request: number; readonly sample: WorkerSample };
 
 /** What only traffic can tell of a backend. Reported when it changes; `inFlight` of draining backends at once when it falls to 0. */

@@ -88,6 +88,7 @@ function serveReports(dataplane: Dataplane, send: (message: FromWorker) => void)
     send({
       kind: 'report',
       backends: [...dataplane.backends.values()].filter((backend) => backend.draining || backend.ejected || backend.wasReported).map(observed),
+      panicking: [...dataplane.services.values()].filter(({ tier }) => tier === 'panic').map(({ key }) => key),
     });
   };
   const observed = (backend: Parameters<typeof observe>[0]) => {

@@ -40,6 +40,8 @@ interface Worker {
   lastHeardAt: number;
   sample: WorkerSample | undefined;
   observations: readonly BackendObservation[];
+  /** Services of which it says so. */
+  panicking: readonly string[];
 }
 
 /**
@@ -193,7 +195,17 @@ export class Workers implements AsyncDisposable {
     const { clock, random } = this.#world;
     const child = startWorkerProcess();
     const now = clock.now();
-    const worker: Worker = { number, child, startedAt: now, applied: 0, listening: new Set(), lastHeardAt: now, sample: undefined, observations: [] };
+    const worker: Worker = {
+      number,
+      child,
+      startedAt: now,
+      applied: 0,
+      listening: new Set(),
+      lastHeardAt: now,
+      sample: undefined,
+      observations: [],
+      panicking: [],
+    };
     this.#workers.set(number, worker);
     child.on('message', (message) => this.#hear(worker, message as FromWorker));
     child.on('error', (error) => this.#world.log.write('error', 'gateway worker failed', { worker: number, cause: error.message }));
@@ -236,6 +248,7 @@ export class Workers implements AsyncDisposable {
         break;
       case 'report':
         worker.observations = message.backends;
+        this.#notePanic(worker, message.panicking);
         this.#options.onChange();
         break;
       case 'sample': {
@@ -245,6 +258,16 @@ export class Workers implements AsyncDisposable {
         break;
       }
     }
+  }
+
+  /** Said once when it begins and once when it is over, by the first worker that sees it. */
+  #notePanic(worker: Worker, panicking: readonly string[]): void {
+    const before = new Set([...this.#workers.values()].flatMap((each) => each.panicking));
+    worker.panicking = panicking;
+    const now = new Set([...this.#workers.values()].flatMap((each) => each.panicking));
+    const { log } = this.#world;
+    for (const service of now) if (!before.has(service)) log.write('warn', 'too few backends are healthy: all get requests (panic)', { service });
+    for (const service of before) if (!now.has(service)) log.write('info', 'enough backends are healthy again', { service });
   }
 
   #recount(): void {

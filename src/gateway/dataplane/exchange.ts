@@ -239,6 +239,8 @@ export class Exchange implements HeldRequest {
 
   #retry(service: Service, failure: TryFailure): void {
     service.counts.retried(failure);
+    // What broke may break again for those behind it: a second try has a connection of its own.
+    this.#isPipelined = false;
     const plane = this.#plane;
     const delayMs = retryDelayMs(failure, this.account.tries, plane.luck());
     if (delayMs === 0) {
@@ -257,7 +259,6 @@ export class Exchange implements HeldRequest {
     const now = this.#plane.now();
     if (service === undefined || !service.decideRetry(this.#factsOf('held', 'timeout'), now).retry) return;
     this.#abandonUpstream();
-    this.#isPipelined = false;
     this.#retry(service, 'held');
   }
 
