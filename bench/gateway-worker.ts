@@ -3,7 +3,7 @@ import { Dataplane } from '#gateway/dataplane/dataplane';
 import { instanceIdOf } from '#model/instance';
 import type { Route } from '#model/route';
 
-/** One worker's data plane in front of one or more backends, as a program: PORT, and ORIGIN or ORIGINS (ports by comma). */
+/** One worker's data plane in front of one or more backends, as a program: PORT, and ORIGIN or ORIGINS (ports by comma); HTTP2 to speak that too. */
 const app = parseName('bench', 'an app');
 const service = parseName('web', 'a service');
 const routes = Number(process.env['ROUTES'] ?? 1);
@@ -41,6 +41,6 @@ for (let i = 1; i < routes; i++) {
 }
 const dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
 dataplane.apply(2, table);
-await dataplane.listen('public', { host: '127.0.0.1', port: Number(process.env['PORT']) });
+await dataplane.listen('public', { host: '127.0.0.1', port: Number(process.env['PORT']) }, process.env['HTTP2'] ? { http2: true } : {});
 process.once('SIGINT', () => process.exit(0));
 process.stdout.write(`ready ${process.pid}\n`);

@@ -5,7 +5,7 @@ import type { BackendSample, Counts, HistogramSample, ServiceSample, WorkerSampl
 export function mergeSamples(samples: readonly WorkerSample[]): WorkerSample {
   const services: Record<string, ServiceSample> = Object.create(null);
   const backends: Record<string, BackendSample> = Object.create(null);
-  const sum = { clients: 0, clientsAccepted: 0, clientAddresses: 0, requests: 0, unrouted: 0, accessLogDropped: 0, memoryBytes: 0, cpuMs: 0 };
+  const sum = { clients: 0, clientsAccepted: 0, clientAddresses: 0, requests: 0, http2Requests: 0, unrouted: 0, accessLogDropped: 0, memoryBytes: 0, cpuMs: 0 };
   let refusals: Counts = {};
   let connectionRefusals: Counts = {};
   for (const sample of samples) {

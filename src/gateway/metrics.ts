@@ -27,6 +27,8 @@ export function renderMetrics(samples: readonly WorkerSample[], facts: GatewayFa
   for (const [reason, count] of Object.entries(total.connectionRefusals))
     page.counter('connections_refused_total', 'Connections that were not taken or were given up, by the limit', count, { reason });
   page.counter('client_connections_total', 'Accepted client connections', total.clientsAccepted);
+  page.counter('protocol_requests_total', 'Requests by the protocol of their client', total.requests - total.http2Requests, { protocol: 'HTTP/1.1' });
+  page.counter('protocol_requests_total', 'Requests by the protocol of their client', total.http2Requests, { protocol: 'HTTP/2' });
   page.gauge('memory_bytes', 'Resident memory of all workers', total.memoryBytes);
   page.counter('cpu_seconds_total', 'CPU time of all workers', total.cpuMs / 1_000);
   page.counter('access_log_dropped_total', 'Lines of the access log that were not written', total.accessLogDropped);

@@ -42,6 +42,8 @@ export interface WorkerSample {
   readonly clientAddresses: number;
   readonly connectionRefusals: Readonly<Record<string, number>>;
   readonly requests: number;
+  /** Those of them that came by HTTP/2. */
+  readonly http2Requests: number;
   readonly unrouted: number;
   readonly refusals: Counts;
   readonly accessLogDropped: number;

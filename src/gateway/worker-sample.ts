@@ -21,6 +21,7 @@ export function takeSample(dataplane: Dataplane): WorkerSample {
     clientAddresses: plane.connections.clients,
     connectionRefusals: { ...plane.connections.refused },
     requests: plane.requests,
+    http2Requests: plane.http2Requests,
     unrouted: plane.unrouted,
     refusals: Object.fromEntries(plane.refusals),
     accessLogDropped: plane.accessLog?.dropped ?? 0,

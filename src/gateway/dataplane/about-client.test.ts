@@ -18,7 +18,7 @@ function forwarded(
   const head = new Head();
   head.begin(0);
   equal(scanRequest(bytes, bytes.length, head), SCAN.complete);
-  const said = new AboutClient({ ...ORIGIN, trustedHops: hops }).of(bytes, head);
+  const said = new AboutClient({ ...ORIGIN, trustedHops: hops }, '1.1').of(bytes, head);
   const out = Buffer.alloc(64 * 1024);
   const length = writeRequestHead(out, 0, bytes, head, said, said.requestId ?? Buffer.from('own-id\r\n\r\n'));
   const fields: Record<string, string[]> = {};

@@ -33,12 +33,15 @@ export interface ClientFields {
  */
 export class AboutClient {
   readonly #origin: Origin;
+  readonly #version: string;
   readonly #own: ClientFields;
 
-  constructor(origin: Origin) {
+  /** `version` is that of HTTP in which its requests come. */
+  constructor(origin: Origin, version: '1.1' | '2.0') {
     this.#origin = origin;
+    this.#version = version;
     const { peer, scheme, port } = origin;
-    this.#own = { client: peer, fields: fieldsOf({ client: peer, chain: peer, scheme, port: String(port) }), namesHost: false, requestId: undefined };
+    this.#own = { client: peer, fields: fieldsOf({ client: peer, chain: peer, scheme, port: String(port), version }), namesHost: false, requestId: undefined };
   }
 
   /** For the request whose head was scanned in `bytes`. */
@@ -58,6 +61,7 @@ export class AboutClient {
         client,
         chain: withHop(chain, peer),
         scheme: oneValue(bytes, head, FORWARDED_PROTO, (text) => text === 'http' || text === 'https') ?? scheme,
+        version: this.#version,
         port: oneValue(bytes, head, FORWARDED_PORT, isPort) ?? String(port),
         ...(host === undefined ? {} : { host }),
       }),
@@ -67,15 +71,22 @@ export class AboutClient {
   }
 }
 
-function fieldsOf(parts: { readonly client: string; readonly chain: string; readonly scheme: string; readonly port: string; readonly host?: string }): Buffer {
-  const { client, chain, scheme, port, host } = parts;
+function fieldsOf(parts: {
+  readonly client: string;
+  readonly chain: string;
+  readonly scheme: string;
+  readonly port: string;
+  readonly version: string;
+  readonly host?: string;
+}): Buffer {
+  const { client, chain, scheme, port, version, host } = parts;
   const lines = [
     `X-Forwarded-For: ${chain}`,
     `X-Real-IP: ${client}`,
     `X-Forwarded-Proto: ${scheme}`,
     `X-Forwarded-Port: ${port}`,
     ...(host === undefined ? [] : [`X-Forwarded-Host: ${host}`]),
-    'Via: 1.1 haven',
+    `Via: ${version} haven`,
     'X-Request-Id: ',
   ];
   return Buffer.from(lines.join('\r\n'), 'latin1');

@@ -132,8 +132,7 @@ export class ChunkedReader {
         return VALUE[byte] === 1;
       default: {
         if (byte !== LF) return false;
-        const name = this.#line.slice(0, this.#line.indexOf(':'));
-        if (!NOT_A_TRAILER.test(name.replaceAll('_', '-'))) this.#trailers += `${this.#line}\r\n`;
+        if (isTrailer(this.#line.slice(0, this.#line.indexOf(':')))) this.#trailers += `${this.#line}\r\n`;
         return this.#go(STATE.trailerStart);
       }
     }
@@ -143,4 +142,9 @@ export class ChunkedReader {
     this.#state = state;
     return true;
   }
+}
+
+/** A field of that name may be passed on behind a body. */
+export function isTrailer(name: string): boolean {
+  return !NOT_A_TRAILER.test(name.replaceAll('_', '-'));
 }

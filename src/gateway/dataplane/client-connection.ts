@@ -1,11 +1,11 @@
 import { AboutClient } from './about-client.ts';
 import { newAdmitted } from './admission.ts';
 import { AnswerFramer } from './answer-framer.ts';
+import type { Client } from './client.ts';
 import type { ClientStream } from './client-stream.ts';
 import { Exchange } from './exchange.ts';
 import { type Head, SCAN } from './head.ts';
 import { HeadBuffer } from './head-buffer.ts';
-import type { Linked } from './intrusive-list.ts';
 import { LIMITS } from './limits.ts';
 import type { Origin } from './origin.ts';
 import { type OwnAnswer, ownAnswerText } from './own-answer.ts';
@@ -19,9 +19,9 @@ import type { ClientWire, WireUser } from './wire.ts';
 const PHASE = { head: 0, body: 1, wait: 2, tunnel: 3, linger: 4, closed: 5 } as const;
 
 /** A client's HTTP/1.1 connection: one exchange at a time, in order (pipelined requests wait as bytes). */
-export class ClientConnection implements WireUser, ClientStream, Linked<ClientConnection> {
-  next: ClientConnection | undefined;
-  previous: ClientConnection | undefined;
+export class ClientConnection implements WireUser, ClientStream, Client {
+  next: Client | undefined;
+  previous: Client | undefined;
   readonly wire: ClientWire;
   deadlineAt = 0;
 
@@ -51,7 +51,7 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
     this.wire = openWire(this);
     this.#pauses = new Pauses(this.wire);
     this.#framer = new AnswerFramer(plane, this.wire);
-    this.#about = new AboutClient(origin);
+    this.#about = new AboutClient(origin, '1.1');
     this.#rate = new TakeRate(origin.stallMs);
     this.#exchange = new Exchange(plane, this, newAdmitted(origin.peer));
     if (early !== null) this.onBytes(early, early.length);
@@ -152,6 +152,10 @@ export class ClientConnection implements WireUser, ClientStream, Linked<ClientCo
   /** Ends the connection then, if no request has come on it; one that comes ends it with its answer. */
   endWhenIdle(at: number): void {
     if (this.#phase === PHASE.head && this.#waiting === undefined) this.deadlineAt = Math.min(this.deadlineAt, at);
+  }
+
+  destroy(): void {
+    this.wire.destroy();
   }
 
   #readHead(bytes: Buffer, at: number, count: number): void {

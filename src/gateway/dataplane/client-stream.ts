@@ -8,7 +8,7 @@ import type { OwnAnswer } from './own-answer.ts';
  * `flush`, and the bytes it was given must not change before: who adds flushes in the same event.
  */
 export interface ClientStream {
-  /** For the access log: `HTTP/1.1`, and the version of TLS or ''. */
+  /** For the access log: `HTTP/1.1` or `HTTP/2.0`, and the version of TLS or ''. */
   readonly protocol: string;
   readonly tls: string;
 

@@ -131,7 +131,7 @@ export class Dataplane implements Disposable {
     for (const timer of this.#timers) timer[Symbol.dispose]();
     for (const id of [...this.#listeners.keys()]) this.unlisten(id);
     for (const socket of this.plane.opening) socket.destroy();
-    for (const client of this.plane.clients.toArray()) client.wire.destroy();
+    for (const client of this.plane.clients.toArray()) client.destroy();
     for (const backend of [...this.backends.values(), ...this.#leaving]) {
       backend.closeIdle();
       for (const upstream of backend.busy.toArray()) upstream.abandon();

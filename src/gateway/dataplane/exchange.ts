@@ -15,6 +15,7 @@ import type { Service } from './service.ts';
 import { SLAB_BYTES } from './slabs.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 import type { UpstreamTry } from './upstream-try.ts';
+import type { Wire } from './wire.ts';
 
 /**
  * A request under way, from its head to its last answer byte: which service, which tries, whether it waits, how it ended. It knows nothing of the
@@ -93,15 +94,30 @@ export class Exchange implements HeldRequest {
 
   /** Takes what of `[from, end)` belongs to the body and can be kept or sent. Where it stopped, or -1: the body is broken and the client was told. */
   takeBody(bytes: Buffer, from: number, end: number): number {
-    const upstream = this.#upstream;
-    const ready = upstream !== undefined && this.#wasSent && upstream.exchange === this ? upstream.wire : undefined;
+    const ready = this.#readyWire();
     const at = this.body.take(bytes, from, end, ready);
     if (at < 0) this.fail(this.body.isTooLarge ? 'body-too-large' : 'bad-chunk');
     else if (ready !== undefined) {
-      upstream?.bodyPassed(this.#plane.now());
+      this.#upstream?.bodyPassed(this.#plane.now());
       if (ready.isPending) this.stream.pauseBody();
     }
     return at;
+  }
+
+  /** The client has sent all of a body that came unframed. False: that must be told again once a backend is there. */
+  endBody(trailers: string): boolean {
+    const { body } = this;
+    if (body.isComplete) return true;
+    if (!body.endUnframed(trailers, this.#readyWire())) return false;
+    if (body.isBroken) this.fail('bad-length');
+    else this.#upstream?.bodyPassed(this.#plane.now());
+    return true;
+  }
+
+  /** The connection that has the head of this request. */
+  #readyWire(): Wire | undefined {
+    const upstream = this.#upstream;
+    return upstream !== undefined && this.#wasSent && upstream.exchange === this ? upstream.wire : undefined;
   }
 
   /** Starts a try, or waits for somebody who is usable. */

@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 import { TlsDoor } from '../tls/tls-door.ts';
 import { ClientConnection } from './client-connection.ts';
+import { Http2Connection } from './http2/http2-connection.ts';
 import { AddressSet } from './ip-address.ts';
 import { LIMITS } from './limits.ts';
 import type { ListenerSettings } from './listener-settings.ts';
 import { type Origin, originBehind, originOf } from './origin.ts';
 import type { Plane } from './plane.ts';
+import { readProtocol } from './protocol-step.ts';
 import { readProxyHeader } from './proxy-step.ts';
 import { TlsWire } from './tls-wire.ts';
 import { type ClientWire, Wire, type WireUser } from './wire.ts';
@@ -77,7 +79,7 @@ export class FrontDoor {
 
   #secure(socket: Socket, origin: Origin, gone: (() => void) | undefined): void {
     if (this.#tls === undefined) {
-      this.#serve(origin, (user) => Wire.accepted(socket, user, this.#plane.readBuffer, gone), earlyOf(socket));
+      this.#openPlain(socket, origin, gone);
       return;
     }
     const { opening } = this.#plane;
@@ -90,25 +92,46 @@ export class FrontDoor {
     });
     this.#tls.secure(socket, origin, (secured, its) => {
       opening.delete(socket);
-      this.#serve(its, (user) => new TlsWire(secured, socket, user, this.#plane.readBuffer), earlyOf(secured));
+      if (secured.alpnProtocol === 'h2') this.#serve(() => new Http2Connection(this.#plane, secured, its));
+      else this.#serveHttp1(its, (user) => new TlsWire(secured, socket, user, this.#plane.readBuffer), secured);
     });
   }
 
+  #openPlain(socket: Socket, origin: Origin, gone: (() => void) | undefined): void {
+    const openWire = (user: WireUser) => Wire.accepted(socket, user, this.#plane.readBuffer, gone);
+    if (this.#settings.http2 !== true) {
+      this.#serveHttp1(origin, openWire, socket);
+      return;
+    }
+    const { opening } = this.#plane;
+    opening.add(socket);
+    readProtocol(socket, (protocol) => {
+      opening.delete(socket);
+      if (protocol === undefined) gone?.();
+      else if (protocol === 'http/1.1') this.#serveHttp1(origin, openWire, socket);
+      else {
+        socket.once('close', () => gone?.());
+        this.#serve(() => new Http2Connection(this.#plane, socket, origin));
+      }
+    });
+  }
+
+  #serveHttp1(origin: Origin, openWire: (user: WireUser) => ClientWire, socket: Socket): void {
+    // What came with an earlier step's bytes.
+    const early: Buffer | null = socket.readableLength > 0 ? socket.read() : null;
+    this.#serve(() => new ClientConnection(this.#plane, origin, openWire, early));
+  }
+
   /** The last step: who the client is and what it speaks are known. */
-  #serve(origin: Origin, openWire: (user: WireUser) => ClientWire, early: Buffer | null): void {
+  #serve(open: () => void): void {
     const { unproven, connections } = this.#plane;
     if (unproven.size >= LIMITS.unproven) {
       connections.refused.unproven++;
       for (const oldest of unproven) {
-        oldest.wire.destroy();
+        oldest.destroy();
         break;
       }
     }
-    new ClientConnection(this.#plane, origin, openWire, early);
+    open();
   }
-}
-
-/** What came with an earlier step's bytes. */
-function earlyOf(socket: Socket): Buffer | null {
-  return socket.readableLength > 0 ? socket.read() : null;
 }

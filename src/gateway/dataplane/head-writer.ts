@@ -9,6 +9,8 @@ const ANSWER_11 = Buffer.from('HTTP/1.1', 'latin1');
 const CHUNKED = Buffer.from('Transfer-Encoding: chunked\r\n', 'latin1');
 const CLOSE = Buffer.from('Connection: close\r\n', 'latin1');
 const UPGRADE = Buffer.from('Connection: Upgrade\r\nUpgrade: websocket\r\n', 'latin1');
+// The one coding of a transfer that goes on (RFC 9110, 10.1.4).
+const TRAILERS = Buffer.from('Connection: TE\r\nTE: trailers\r\n', 'latin1');
 const LENGTH = Buffer.from('Content-Length: ', 'latin1');
 const FORWARDED_HOST = Buffer.from('X-Forwarded-Host: ', 'latin1');
 const HOST = Buffer.from('Host: ', 'latin1');
@@ -39,6 +41,7 @@ export function writeRequestHead(out: Buffer, at: number, bytes: Buffer, head: H
     to = writeKept(out, to, bytes, head, head.fieldsAt);
   }
   if (head.upgradesToWebSocket) to = put(out, to, UPGRADE, 0, UPGRADE.length);
+  else if (head.acceptsTrailers) to = put(out, to, TRAILERS, 0, TRAILERS.length);
   if (head.body === BODY.chunked) to = put(out, to, CHUNKED, 0, CHUNKED.length);
   else if (head.hasLength) to = writeLength(out, to, head.length);
   if (head.hostEnd !== 0 && !about.namesHost) {

@@ -102,6 +102,8 @@ export class Head {
   hasSocketKey = false;
   hasSocketVersion = false;
   sendsTrailers = false;
+  /** `TE: trailers`: the client reads trailers of the answer. */
+  acceptsTrailers = false;
   /** Names in Connection other than close, keep-alive, upgrade and te, in lower case. */
   nominated: string[] | undefined;
 
@@ -137,6 +139,7 @@ export class Head {
     this.hasSocketKey = false;
     this.hasSocketVersion = false;
     this.sendsTrailers = false;
+    this.acceptsTrailers = false;
     this.nominated = undefined;
     this.droppedCount = 0;
   }

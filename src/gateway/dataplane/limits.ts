@@ -15,6 +15,20 @@ export const LIMITS = {
   readBytes: 64 * 1024,
   bodyBytes: 1024 * 1024 * 1024,
   informationalAnswers: 16,
+  /** Per connection of HTTP/2; more are refused until one ends. */
+  streams: 100,
+  /** Of an HTTP/2 request after decompression, crumbs of cookies and pseudo-header fields included. */
+  streamFields: 128,
+  /** That an HTTP/2 client may send on a stream, and on all of a connection, before we have read it. */
+  streamWindowBytes: 65_535,
+  connectionWindowBytes: 1024 * 1024,
+  http2SessionMegabytes: 10,
+  /** Streams a client may reset at once, and how many more per second (CVE-2023-44487). */
+  streamResets: 200,
+  streamResetsPerSecond: 7,
+  /** Frames of HTTP/2 that are no use to anybody (pings, settings, priorities, empty data): bytes in a period. */
+  idleFrameBytes: 64 * 1024,
+  idleFramePeriodMs: 10_000,
   clientConnections: 50_000,
   /** Of one client, unless its listener says otherwise: nobody alone can take all there are. */
   connectionsPerClient: 12_500,
@@ -42,6 +56,7 @@ export const LIMITS = {
   stallMs: 60_000,
   takeMinBytesPerSecond: 240,
   tunnelIdleMs: 3_600_000,
+  streamIdleMs: 300_000,
   /** Before idle connections of a gateway that drains are closed, and over how long that is spread. */
   drainGraceMs: 500,
   drainSpreadMs: 2_000,

@@ -28,6 +28,8 @@ export interface ListenerSettings {
   readonly tls?: TlsSettings;
   readonly trust?: Trust;
   readonly limits?: ConnectionLimits;
+  /** Without TLS: clients that begin with the preface of HTTP/2 are spoken to in it; not by default. With TLS the protocols of that decide. */
+  readonly http2?: boolean;
 }
 
 /** An ordinary listener for clients: what they say of themselves is not believed, and requests are routed by host and path. */

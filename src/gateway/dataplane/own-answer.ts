@@ -47,22 +47,31 @@ export interface OwnAnswer {
   readonly lines?: string;
 }
 
-/** The bytes of an own answer as text. */
+/** An own answer as HTTP/1.1 writes it. */
 export function ownAnswerText(answer: OwnAnswer, options: { readonly closes: boolean; readonly isHead: boolean }): string {
-  const { status, error, details, retryAfterSeconds } = answer;
-  const phrase = PHRASE[status] ?? 'Error';
-  const body = `${status} ${phrase}: ${details}\n`;
-  return [
-    `HTTP/1.1 ${status} ${phrase}\r\n`,
+  const body = ownAnswerBody(answer);
+  const closes = options.closes ? 'Connection: close\r\n' : '';
+  return `HTTP/1.1 ${answer.status} ${phraseOf(answer)}\r\n${ownAnswerLines(answer, body)}${closes}\r\n${options.isHead ? '' : body}`;
+}
+
+/** What an own answer says to a person. ASCII only. */
+export function ownAnswerBody(answer: OwnAnswer): string {
+  return `${answer.status} ${phraseOf(answer)}: ${answer.details}\n`;
+}
+
+/** The fields of an own answer with this body, whatever the protocol: lines, each with its CRLF. */
+export function ownAnswerLines({ error, details, retryAfterSeconds, lines = '' }: OwnAnswer, body: string): string {
+  const own = [
     'Content-Type: text/plain; charset=utf-8\r\n',
     `Content-Length: ${body.length}\r\n`,
     `Proxy-Status: haven; error=${error}; details="${details}"\r\n`,
     retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`,
-    answer.lines ?? '',
-    options.closes ? 'Connection: close\r\n' : '',
-    '\r\n',
-    options.isHead ? '' : body,
-  ].join('');
+  ];
+  return own.join('') + lines;
+}
+
+function phraseOf({ status }: OwnAnswer): string {
+  return PHRASE[status] ?? 'Error';
 }
 
 export const NO_ROUTE: OwnAnswer = { status: 404, error: 'destination_not_found', details: 'no route matches this host and path', end: 'PR' };

@@ -3,7 +3,7 @@ import type { AccessLog } from '../access-log.ts';
 import { TlsState } from '../tls/tls-state.ts';
 import type { Backend } from './backend.ts';
 import { HEX } from './byte-classes.ts';
-import type { ClientConnection } from './client-connection.ts';
+import type { Client } from './client.ts';
 import { after, monotonicNow, soon } from './clock.ts';
 import { ConnectionCounts } from './connection-counts.ts';
 import type { Exchange } from './exchange.ts';
@@ -26,12 +26,12 @@ export class Plane {
   table = new RoutingTable<Service>([]);
   /** Services by the port of their internal listener. */
   readonly internal = new Map<number, Service>();
-  readonly clients = new IntrusiveList<ClientConnection>();
+  readonly clients = new IntrusiveList<Client>();
   /** Accepted, but who is there or what it speaks is not known yet. */
   readonly opening = new Set<Socket>();
   readonly tls = new TlsState();
   /** Clients that have not sent a request yet, the oldest first. */
-  readonly unproven = new Set<ClientConnection>();
+  readonly unproven = new Set<Client>();
   readonly connections = new ConnectionCounts();
   readonly slabs = new Slabs();
   /** All connections are read into it: one read is used up or copied before the next. */
@@ -46,6 +46,7 @@ export class Plane {
 
   clientsAccepted = 0;
   requests = 0;
+  http2Requests = 0;
   /** Requests that no route matched. */
   unrouted = 0;
   readonly refusals = new Map<string, number>();

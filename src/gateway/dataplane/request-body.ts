@@ -30,6 +30,8 @@ export class RequestBody {
   #isReplayable = true;
   #isReferenced = false;
   isComplete = true;
+  /** It comes without framing of its own, as streams of HTTP/2 carry it: chunks are only made, not read, and `endUnframed` tells where it ends. */
+  isUnframed = false;
   /** The rest of the connection cannot be understood. */
   isBroken = false;
   #mostBytes: number = LIMITS.bodyBytes;
@@ -102,6 +104,30 @@ export class RequestBody {
     return (this.#slab as Views).first(this.#length);
   }
 
+  /** What came was all of an unframed body. False: it must wait for a connection. */
+  endUnframed(trailers: string, wire: Wire | undefined): boolean {
+    if (this.#kind !== BODY.chunked) {
+      this.isBroken = true;
+      return true;
+    }
+    const bytes = trailers.length + chunkMarginBytes;
+    const isKept = this.isReplayable && this.#makeRoom(bytes);
+    if (!isKept && wire === undefined) return false;
+    const out = isKept ? (this.#slab as Views).bytes : this.#plane.scratch;
+    const before = isKept ? this.#length : 0;
+    const end = before + out.write(`0${CRLF}${trailers}${CRLF}`, before, 'latin1');
+    const isPending = wire?.write(out.subarray(before, end)) ?? false;
+    if (isKept) {
+      this.#length = end;
+      if (isPending) this.#isReferenced = true;
+    } else {
+      this.#isReplayable = false;
+      if (isPending) this.#plane.renewScratch();
+    }
+    this.isComplete = true;
+    return true;
+  }
+
   /** Sends all that was taken so far; true while the kernel has not taken it. */
   sendAll(wire: Wire): boolean {
     const pending = wire.write(this.bytes);
@@ -150,7 +176,21 @@ export class RequestBody {
       this.isComplete = this.#left === 0;
       return from + take;
     }
-    const reader = this.#chunked as ChunkedReader;
+    return this.isUnframed ? this.#putUnframed(bytes, from, end, out, outAt) : this.#putChunks(this.#chunked as ChunkedReader, bytes, from, end, out, outAt);
+  }
+
+  #putUnframed(bytes: Buffer, from: number, end: number, out: Buffer, outAt: number): number {
+    this.taken += end - from;
+    if (this.isTooLarge) {
+      this.isBroken = true;
+      return -1;
+    }
+    if (end > from) this.#length = putChunk(out, outAt, bytes, from, end);
+    else this.#length = outAt;
+    return end;
+  }
+
+  #putChunks(reader: ChunkedReader, bytes: Buffer, from: number, end: number, out: Buffer, outAt: number): number {
     let length = outAt;
     let at = from;
     while (at < end && !reader.done) {
@@ -161,14 +201,17 @@ export class RequestBody {
         this.isBroken = true;
         return -1;
       }
-      if (size === 0) continue;
-      length = writeChunkSize(out, length, size);
-      length += bytes.copy(out, length, reader.dataAt, reader.dataEnd);
-      length += out.write(CRLF, length, 'latin1');
+      if (size > 0) length = putChunk(out, length, bytes, reader.dataAt, reader.dataEnd);
     }
     if (reader.done) length += out.write(`0${CRLF}${reader.trailers}${CRLF}`, length, 'latin1');
     this.#length = length;
     this.isComplete = reader.done;
     return at;
   }
+}
+
+function putChunk(out: Buffer, at: number, bytes: Buffer, from: number, end: number): number {
+  let length = writeChunkSize(out, at, end - from);
+  length += bytes.copy(out, length, from, end);
+  return length + out.write(CRLF, length, 'latin1');
 }

@@ -29,6 +29,7 @@ const SEC_WEBSOCKET_KEY = nameBytes('sec-websocket-key');
 const PROXY_AUTHENTICATE = nameBytes('proxy-authenticate');
 const PROXY_AUTHORIZATION = nameBytes('proxy-authorization');
 const SEC_WEBSOCKET_VERSION = nameBytes('sec-websocket-version');
+const TRAILERS = nameBytes('trailers');
 const EVENT_STREAM = nameBytes('text/event-stream');
 const CONTINUE = nameBytes('100-continue');
 
@@ -105,7 +106,11 @@ function requestField(bytes: Buffer, head: Head, at: number, nameLength: number,
     head.drop(at, next);
   switch (nameLength) {
     case 2:
-      if (isName(bytes, at, TE)) head.drop(at, next);
+      if (isName(bytes, at, TE)) {
+        const end = trimEnd(bytes, valueAt, valueEnd);
+        if (end - valueAt === TRAILERS.length && isName(bytes, valueAt, TRAILERS)) head.acceptsTrailers = true;
+        head.drop(at, next);
+      }
       break;
     case 4:
       if (isName(bytes, at, HOST_NAME)) return hostField(bytes, head, valueAt, valueEnd);

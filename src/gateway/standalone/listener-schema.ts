@@ -49,10 +49,11 @@ const listener = z.strictObject({
   proxyProtocol: ranges.optional(),
   trust: trust.optional(),
   tls: tls.optional(),
+  http2: z.boolean('must be true or false').optional(),
   tcp: z.never('is not available yet in this version: listeners are plain HTTP').optional(),
 });
 
-const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address, tls, proxyProtocol, trust }, or a list of them';
+const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address, tls, http2, proxyProtocol, trust }, or a list of them';
 /** Where clients reach the gateway. */
 export const listeners = z.union(
   [

@@ -38,9 +38,10 @@ export function listenersOf({ listen, trust, limits }: GatewayInput, folder: str
   });
 }
 
-function listenerOf({ address, proxyProtocol, trust, tls }: Exclude<ListenerInput, string>, where: Where): PlannedListener {
+function listenerOf({ address, proxyProtocol, trust, tls, http2 }: Exclude<ListenerInput, string>, where: Where): PlannedListener {
   const settings: ListenerSettings = {
     ...(proxyProtocol === undefined ? {} : { proxyFrom: proxyProtocol }),
+    ...(http2 === undefined ? {} : { http2 }),
     ...(trust === undefined ? {} : { trust: Array.isArray(trust) ? { from: trust, hops: 1 } : { from: trust.from, hops: trust.hops ?? 1 } }),
     ...(where.limits === undefined ? {} : { limits: limitsOf(where.limits) }),
   };

@@ -6,8 +6,9 @@ import { readCertificate } from '../tls/read-certificate.ts';
 import type { ServedCertificate } from '../tls/tls-settings.ts';
 import type { PlannedListener, PlannedTls } from './resolve-listeners.ts';
 
-/** ALPN of a listener: HTTP/1.1. */
-const PROTOCOLS = ['http/1.1'] as const;
+/** ALPN of a listener, most wanted first. */
+const PROTOCOLS = ['h2', 'http/1.1'] as const;
+const PROTOCOLS_WITHOUT_HTTP2 = ['http/1.1'] as const;
 
 /** The listeners with what their certificates' files hold now. INVALID names every file that cannot be used. */
 export async function secureListeners(planned: readonly PlannedListener[]): Promise<readonly PublicListener[]> {
@@ -17,7 +18,8 @@ export async function secureListeners(planned: readonly PlannedListener[]): Prom
       if (tls === undefined) return { address, ...(settings === undefined ? {} : { settings }) };
       const { unknownNames, minVersion } = tls;
       const certificates = await readCertificates(tls, issues);
-      return { address, settings: { ...settings, tls: { certificates, unknownNames, minVersion, protocols: PROTOCOLS, clients: [] } } };
+      const protocols = settings?.http2 === false ? PROTOCOLS_WITHOUT_HTTP2 : PROTOCOLS;
+      return { address, settings: { ...settings, tls: { certificates, unknownNames, minVersion, protocols, clients: [] } } };
     }),
   );
   if (issues.length === 0) return listeners;
