@@ -139,8 +139,10 @@ export function dominatedPolicies(comparison: Comparison): readonly (readonly [w
   return summaries.flatMap((worse) => {
     const better = summaries.find((other) => {
       if (other === worse) return false;
-      const shared = judged.filter((measure) => worse.metrics[measure.key] !== undefined && other.metrics[measure.key] !== undefined);
-      const signs = shared.map((measure) => {
+      const own = judged.filter((measure) => worse.metrics[measure.key] !== undefined);
+      // Exact sharing has no interruptions to count, which is not the same as having none.
+      if (own.some((measure) => other.metrics[measure.key] === undefined)) return false;
+      const signs = own.map((measure) => {
         const difference = differenceOf(worse, other, { key: measure.key, sampling });
         return difference.isClear ? Math.sign(difference.value) * (measure.better === 'high' ? -1 : 1) : 0;
       });

@@ -62,10 +62,14 @@ test('rows of one queue are one simulation, and what the lab cannot do says why'
 
 test('a mean passes within three intervals or 1.5 %, a percentile within 5 %, and a missing metric is unsupported', () => {
   const rows = referenceRows(
-    readCsv(`${HEAD}\nfcfs,exp,lambda=0.5,0.5,mean_wait,1,exact,\nfcfs,exp,lambda=0.5,0.5,p99_wait,10,exact,\nfcfs,exp,lambda=0.9,0.9,p99_wait,10,exact,`),
+    readCsv(
+      `${HEAD}\nfcfs,exp,lambda=0.5,0.5,mean_wait,1,exact,\nfcfs,exp,lambda=0.5,0.5,p99_wait,10,exact,\nfcfs,exp,lambda=0.9,0.9,p99_wait,10,exact,\nfcfs,exp,lambda=0.5,0.5,var_wait,10,exact,`,
+    ),
   );
-  const [mean, percentile, high] = rows;
-  assert.ok(mean && percentile && high);
+  const [mean, percentile, high, variance] = rows;
+  assert.ok(mean && percentile && high && variance);
+  assert.equal(judge(variance, { value: 10.4, halfWidth: 0 }).verdict, 'pass');
+  assert.equal(judge(variance, { value: 10.6, halfWidth: 0 }).verdict, 'fail');
   assert.equal(judge(mean, { value: 1.014, halfWidth: 0 }).verdict, 'pass');
   assert.equal(judge(mean, { value: 1.02, halfWidth: 0.001 }).verdict, 'fail');
   assert.equal(judge(mean, { value: 1.02, halfWidth: 0.01 }).verdict, 'pass');

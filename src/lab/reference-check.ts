@@ -73,7 +73,7 @@ const PERCENTILE_LOAD = 0.8;
 /** Below this, a reference of zero is met. */
 const ABSOLUTE_TOLERANCE = 0.0005;
 
-/** Judges one row: means within max(3 CI, 1.5 %), percentiles within 5 % at loads up to 0.8 and shown above that. */
+/** Judges one row: means within max(3 CI, 1.5 %), variances within max(3 CI, 5 %), percentiles within 5 % at loads up to 0.8 and shown above that. */
 export function judge(row: ReferenceRow, measured: { readonly value: number; readonly halfWidth: number } | undefined): ReferenceVerdict {
   if (measured === undefined) {
     return {
@@ -90,8 +90,9 @@ export function judge(row: ReferenceRow, measured: { readonly value: number; rea
   const difference = Math.abs(measured.value - row.value);
   const deviation = scale === 0 ? difference : difference / scale;
   const intervals = scale === 0 ? 3 * measured.halfWidth : (3 * measured.halfWidth) / scale;
-  const isPercentile = /^p\d+_/.test(row.metric);
-  const tolerance = scale === 0 ? Math.max(ABSOLUTE_TOLERANCE, intervals) : isPercentile ? PERCENTILE_TOLERANCE : Math.max(intervals, MEAN_TOLERANCE);
+  const isPercentile = /^p[\d.]+_/.test(row.metric);
+  const own = isPercentile ? PERCENTILE_TOLERANCE : Math.max(intervals, isMeanRow(row) ? MEAN_TOLERANCE : PERCENTILE_TOLERANCE);
+  const tolerance = scale === 0 ? Math.max(ABSOLUTE_TOLERANCE, intervals) : own;
   const isInside = deviation <= tolerance || difference <= ABSOLUTE_TOLERANCE * Math.max(1e-9, scale);
   const note = isPercentile && row.rho > PERCENTILE_LOAD + 1e-9 ? 'percentile above load 0.8' : '';
   const verdict = isInside ? 'pass' : note === '' ? 'fail' : 'shown';
@@ -100,5 +101,5 @@ export function judge(row: ReferenceRow, measured: { readonly value: number; rea
 
 /** Whether a row counts among the means, which have the stricter rule. */
 export function isMeanRow(row: ReferenceRow): boolean {
-  return !/^(p\d+|var)_/.test(row.metric);
+  return !/^(p[\d.]+|var)_/.test(row.metric);
 }

@@ -14,10 +14,10 @@ export function combineSeeds(results: readonly ScenarioResult[]): Readonly<Recor
     const value = metrics.reduce((sum, metric) => sum + metric.value, 0) / count;
     const within = Math.sqrt(metrics.reduce((sum, metric) => sum + metric.halfWidth ** 2, 0)) / count;
     const spread = count < 2 ? 0 : Math.sqrt(metrics.reduce((sum, metric) => sum + (metric.value - value) ** 2, 0) / (count - 1) / count);
-    // With two seeds Student's t is so wide that it would pass anything: batches speak then.
-    const between = count < 3 ? 0 : spread * (STUDENT[Math.min(count - 1, STUDENT.length) - 1] as number);
-    const fewSeeds = within === 0 && count === 2 ? spread * 2 : 0;
-    combined[name] = { value, halfWidth: Math.max(within, between, fewSeeds) };
+    // With two seeds Student's t is so wide that it would pass anything: batches speak then, where there are any.
+    const hasSpread = count > 2 || (count === 2 && within === 0);
+    const between = hasSpread ? spread * (STUDENT[Math.min(count - 1, STUDENT.length) - 1] as number) : 0;
+    combined[name] = { value, halfWidth: Math.max(within, between) };
   }
   return combined;
 }
@@ -37,7 +37,7 @@ export interface ReferenceFamily {
   /** Outside the tolerance, or unsupported. */
   readonly failed: number;
   readonly worst: number;
-  /** At least 97 % of the means within their tolerance and none off by more than 5 %. */
+  /** At least 97 % of the means within their tolerance, none off by more than 5 %, everything else within its own, and nothing unsupported. */
   readonly isGood: boolean;
 }
 
@@ -71,6 +71,7 @@ export function familyOf(family: string, members: readonly ReferenceVerdict[]): 
     isGood:
       means.length - meansPassed <= MOST_MEANS_OUTSIDE * means.length &&
       worstMean <= WORST_MEAN &&
+      members.every((one) => one.verdict !== 'unsupported') &&
       others.every((one) => one.verdict === 'pass' || one.verdict === 'shown'),
   };
 }

@@ -15,6 +15,8 @@ import { ScenarioPool } from './scenario-pool.ts';
 /** Further seeds are not run once every interval of a queue is narrower than this part of its value. */
 const NARROW = 0.003;
 const FEWEST_SEEDS = 2;
+/** Variances have no interval from one run, and two or three runs may agree by luck. */
+const FEWEST_SEEDS_OF_VARIANCE = 5;
 /** Without --seeds, a queue whose intervals, three times over, are still wider than this part of their values gets more seeds … */
 const WIDE = 0.05;
 /** … up to so many: rare losses, heavy tails and loads near 1. */
@@ -96,6 +98,7 @@ async function measure(
 ): Promise<Readonly<Record<string, Metric>> | undefined> {
   if (group.scenario === undefined) return undefined;
   const results: ScenarioResult[] = [];
+  const fewest = group.rows.some((row) => row.metric.startsWith('var_')) ? FEWEST_SEEDS_OF_VARIANCE : FEWEST_SEEDS;
   for (let seed = 1; seed <= effort.mostSeeds; seed += 1) {
     results.push((await pool.run({ ...group.scenario, seed })) as ScenarioResult);
     const combined = combineSeeds(results);
@@ -104,7 +107,7 @@ async function measure(
         const metric = combined[row.metric];
         return metric === undefined || metric.halfWidth <= part * Math.abs(metric.value);
       });
-    if (results.length >= FEWEST_SEEDS && areWithin(NARROW)) break;
+    if (results.length >= fewest && areWithin(NARROW)) break;
     if (results.length >= effort.seeds && areWithin(WIDE / 3)) break;
   }
   return combineSeeds(results);

@@ -27,6 +27,8 @@ const ABLATION = [
   'dot-product',
   'random',
 ] as const;
+/** What cluster managers do, and one from the literature on fairness. */
+const OTHERS = ['most-allocated', 'least-allocated', 'balanced-allocation', 'best-fit?exponent=10', 'gpu-packing', 'drf-aware', 'power-of-k'] as const;
 
 /** Fragmentation gradient descent on Alibaba's GPU trace, and what its tie-break is worth. */
 export const gpuFragmentation: Experiment = {
@@ -66,10 +68,19 @@ export const gpuFragmentation: Experiment = {
           }),
         ),
         wordsOf((policy) => ablation.get(policy)?.mean ?? Number.NaN),
+        '## What others do',
+        'The scores of Kubernetes (most, least and balanced allocation) and of Nomad (best fit with exponent 10), packing of GPUs, the best fit of DRFH, which looks for free resources in the proportions of the demand, and the emptier of two drawn at random, on the same trace:',
+        markdownTable(
+          ['policy', '>GPUs allocated', '>sd'],
+          OTHERS.map((policy) => {
+            const { mean, deviation } = summary(runs(files, 'default', policy));
+            return [policy, `${mean.toFixed(2)} %`, deviation.toFixed(2)];
+          }),
+        ),
         'A policy string names its tie-break and its sample, because the figure belongs to all three.',
         pageEnd('gpu-fragmentation', [
           'Pods never leave, as in the publication: the last 30 % of demand compete for what earlier ones left.',
-          'Memory is respected when a pod is placed and does not enter the scores.',
+          'Memory is respected when a pod is placed; it enters the scores of Kubernetes, Nomad and DRFH only.',
           'The trace is for research and study and is not part of this repository: give --data the folder with it.',
         ]).replace('haven lab run gpu-fragmentation', 'haven lab run gpu-fragmentation --data FOLDER'),
       ].join('\n\n'),

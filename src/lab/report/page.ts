@@ -32,8 +32,8 @@ td.best{font-weight:700}
 .legend{display:flex;flex-wrap:wrap;gap:6px 18px;margin:0 0 10px;color:var(--soft)}
 .key{display:inline-flex;align-items:center;gap:6px}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,560px),1fr));gap:16px}
-figure{margin:0;padding:12px;border:1px solid var(--grid);border-radius:8px;background:var(--panel)}
-figure svg{width:100%;height:auto;display:block}
+figure{margin:0;padding:12px;overflow-x:auto;border:1px solid var(--grid);border-radius:8px;background:var(--panel)}
+figure svg{width:100%;min-width:500px;height:auto;display:block}
 footer{margin-top:36px;color:var(--faint);font-size:13px}
 `;
 
