@@ -28,7 +28,7 @@ const ABLATION = [
   'random',
 ] as const;
 /** What cluster managers do, and one from the literature on fairness. */
-const OTHERS = ['most-allocated', 'least-allocated', 'balanced-allocation', 'best-fit?exponent=10', 'gpu-packing', 'drf-aware', 'power-of-k'] as const;
+const OTHERS = ['most-allocated', 'least-allocated', 'balanced-allocation', 'best-fit?exponent=10', 'drf-aware', 'power-of-k'] as const;
 
 /** Fragmentation gradient descent on Alibaba's GPU trace, and what its tie-break is worth. */
 export const gpuFragmentation: Experiment = {
@@ -69,7 +69,7 @@ export const gpuFragmentation: Experiment = {
         ),
         wordsOf((policy) => ablation.get(policy)?.mean ?? Number.NaN),
         '## What others do',
-        'The scores of Kubernetes (most, least and balanced allocation) and of Nomad (best fit with exponent 10), packing of GPUs, the best fit of DRFH, which looks for free resources in the proportions of the demand, and the emptier of two drawn at random, on the same trace:',
+        'The scores of Kubernetes (most, least and balanced allocation) and of Nomad (best fit with exponent 10), the best fit of DRFH, which looks for free resources in the proportions of the demand, and the emptier of two drawn at random, on the same trace:',
         markdownTable(
           ['policy', '>GPUs allocated', '>sd'],
           OTHERS.map((policy) => {
