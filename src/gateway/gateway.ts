@@ -20,6 +20,7 @@ import { type PublicListener, PublicListeners } from './public-listeners.ts';
 import { RouteStore } from './saved-routes.ts';
 import { StatusWriter } from './status-writer.ts';
 import { type SuccessorCommand, startSuccessor } from './successor.ts';
+import type { ServedCertificate } from './tls/tls-settings.ts';
 import { Workers } from './workers.ts';
 
 export interface GatewayOptions {
@@ -111,6 +112,7 @@ class Gateway {
   #mirrorStop = new AbortController();
   #fresh = Promise.withResolvers<void>();
   #isServing = false;
+  #certificates: readonly ServedCertificate[] = [];
   readonly #served = Promise.withResolvers<void>();
   /** It goes: of itself, or because another process serves now. */
   #isLeaving = false;
@@ -232,6 +234,7 @@ class Gateway {
 
   #listen(listeners: readonly PublicListener[]): readonly Address[] {
     const bound = this.#listeners.configure(listeners);
+    this.#certificates = listeners.flatMap(({ settings }) => settings?.tls?.certificates ?? []);
     this.#address = bound[0] ?? this.#address;
     return bound;
   }
@@ -373,6 +376,7 @@ class Gateway {
       configAgeSeconds: this.#ageSeconds,
       controlConnected: this.#mirror?.connected ?? false,
       workerRestarts: this.#workers.restarts,
+      certificateExpirySeconds: new Map(this.#certificates.map(({ names, validTo }) => [names[0] ?? '', Math.floor(validTo / 1_000)])),
       backendUp: new Map(this.#checks.all.map(({ key, health }) => [key, health === 'passing' ? 1 : 0])),
     });
   }

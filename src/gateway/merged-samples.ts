@@ -7,15 +7,19 @@ export function mergeSamples(samples: readonly WorkerSample[]): WorkerSample {
   const backends: Record<string, BackendSample> = Object.create(null);
   const sum = { clients: 0, clientsAccepted: 0, clientAddresses: 0, requests: 0, http2Requests: 0, unrouted: 0, accessLogDropped: 0, memoryBytes: 0, cpuMs: 0 };
   let refusals: Counts = {};
+  let tlsHandshakes: Counts = {};
+  let tlsErrors: Counts = {};
   let connectionRefusals: Counts = {};
   for (const sample of samples) {
     for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += sample[name];
     refusals = addCounts(refusals, sample.refusals);
+    tlsHandshakes = addCounts(tlsHandshakes, sample.tlsHandshakes);
+    tlsErrors = addCounts(tlsErrors, sample.tlsErrors);
     connectionRefusals = addCounts(connectionRefusals, sample.connectionRefusals);
     for (const [key, service] of Object.entries(sample.services)) services[key] = addService(services[key], service);
     for (const [key, backend] of Object.entries(sample.backends)) backends[key] = addBackend(backends[key], backend);
   }
-  return { ...sum, revision: Math.min(...samples.map(({ revision }) => revision)), refusals, connectionRefusals, services, backends };
+  return { ...sum, revision: Math.min(...samples.map(({ revision }) => revision)), refusals, tlsHandshakes, tlsErrors, connectionRefusals, services, backends };
 }
 
 /** What stays of a worker that has ended: what it counted, and nothing of what it had. */

@@ -10,6 +10,8 @@ export interface GatewayFacts {
   readonly configAgeSeconds: number;
   readonly controlConnected: boolean;
   readonly workerRestarts: number;
+  /** By the first name of each certificate that is served. */
+  readonly certificateExpirySeconds: ReadonlyMap<string, number>;
   /** By backend key: 1 passing, 0 not. */
   readonly backendUp: ReadonlyMap<string, number>;
 }
@@ -33,6 +35,12 @@ export function renderMetrics(samples: readonly WorkerSample[], facts: GatewayFa
   page.counter('cpu_seconds_total', 'CPU time of all workers', total.cpuMs / 1_000);
   page.counter('access_log_dropped_total', 'Lines of the access log that were not written', total.accessLogDropped);
   page.counter('unrouted_total', 'Requests that no route matched', total.unrouted);
+  for (const [kind, count] of Object.entries(total.tlsHandshakes))
+    if (count > 0) page.counter('tls_handshakes_total', 'Handshakes of TLS that were completed', count, { kind });
+  for (const [reason, count] of Object.entries(total.tlsErrors))
+    page.counter('tls_errors_total', 'Handshakes of TLS that failed, by reason', count, { reason });
+  for (const [certificate, seconds] of facts.certificateExpirySeconds)
+    page.gauge('certificate_expiry_seconds', 'When a certificate expires, in seconds since 1970', seconds, { certificate });
   for (const [reason, count] of Object.entries(total.refusals)) page.counter('parse_errors_total', 'Messages refused, by reason', count, { reason });
   for (const [service, sample] of Object.entries(total.services)) addService(page, service, sample);
   for (const [key, sample] of Object.entries(total.backends)) addBackend(page, sample, facts.backendUp.get(key) ?? 0);

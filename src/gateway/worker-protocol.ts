@@ -46,6 +46,9 @@ export interface WorkerSample {
   readonly http2Requests: number;
   readonly unrouted: number;
   readonly refusals: Counts;
+  /** Handshakes of TLS by kind, and those that failed by reason. */
+  readonly tlsHandshakes: Counts;
+  readonly tlsErrors: Counts;
   readonly accessLogDropped: number;
   readonly memoryBytes: number;
   readonly cpuMs: number;

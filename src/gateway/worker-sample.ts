@@ -24,6 +24,8 @@ export function takeSample(dataplane: Dataplane): WorkerSample {
     http2Requests: plane.http2Requests,
     unrouted: plane.unrouted,
     refusals: Object.fromEntries(plane.refusals),
+    tlsHandshakes: { ...plane.tls.handshakes },
+    tlsErrors: Object.fromEntries(plane.tls.errors),
     accessLogDropped: plane.accessLog?.dropped ?? 0,
     memoryBytes: process.memoryUsage.rss(),
     cpuMs: (usage.user + usage.system) / 1_000,

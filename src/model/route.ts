@@ -18,6 +18,8 @@ export interface Route {
   readonly stickySecret?: string;
   /** Requests beyond it are answered 429 at once. Every worker of every gateway counts for itself. */
   readonly rateLimit?: RateLimit;
+  /** Clients show a certificate of the authorities with this id, which the gateway knows; `isRequired`: or are refused. */
+  readonly clientPolicy?: { readonly id: string; readonly isRequired: boolean };
   /** Where this service differs from what all have. */
   readonly settings?: RouteSettings;
   /** Asked by the gateway of each backend; none = a backend counts as passing. */

@@ -1,3 +1,5 @@
+import { secureConfig } from '#gateway/standalone/secure-config';
+import type { UnixMs } from '#world/world';
 import type { RunCommand } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { loadGatewayFile } from '../gateway/gateway-file.ts';
@@ -5,9 +7,19 @@ import { plural } from '../output.ts';
 
 export const run: RunCommand = async ({ output }, { args: [path = ''] }) => {
   const config = await loadGatewayFile(path, { secret: '' });
+  const { warnings } = await secureConfig(config, Date.now() as UnixMs);
+  for (const warning of warnings) output.warn(warning);
   const backends = config.routes.reduce((sum, route) => sum + route.backends.length, 0);
   const matches = config.routes.reduce((sum, route) => sum + route.matches.length, 0);
-  if (output.json) output.record({ valid: true, listeners: config.listeners.length, routes: matches, services: config.routes.length, backends });
+  if (output.json)
+    output.record({
+      valid: true,
+      listeners: config.listeners.length,
+      routes: matches,
+      services: config.routes.length,
+      backends,
+      ...(warnings.length > 0 ? { warnings } : {}),
+    });
   else
     output.data(
       `${path} is valid: ${plural(config.listeners.length, 'listener')}, ${plural(matches, 'route')}, ${plural(config.routes.length, 'service')}, ${plural(backends, 'backend')}`,

@@ -40,8 +40,14 @@ export class AboutClient {
   constructor(origin: Origin, version: '1.1' | '2.0') {
     this.#origin = origin;
     this.#version = version;
-    const { peer, scheme, port } = origin;
-    this.#own = { client: peer, fields: fieldsOf({ client: peer, chain: peer, scheme, port: String(port), version }), namesHost: false, requestId: undefined };
+    const { peer, scheme, port, tls } = origin;
+    const certificate = tls?.client?.forwarded;
+    this.#own = {
+      client: peer,
+      fields: fieldsOf({ client: peer, chain: peer, scheme, port: String(port), version, ...(certificate === undefined ? {} : { certificate }) }),
+      namesHost: false,
+      requestId: undefined,
+    };
   }
 
   /** For the request whose head was scanned in `bytes`. */
@@ -78,14 +84,16 @@ function fieldsOf(parts: {
   readonly port: string;
   readonly version: string;
   readonly host?: string;
+  readonly certificate?: string;
 }): Buffer {
-  const { client, chain, scheme, port, version, host } = parts;
+  const { client, chain, scheme, port, version, host, certificate } = parts;
   const lines = [
     `X-Forwarded-For: ${chain}`,
     `X-Real-IP: ${client}`,
     `X-Forwarded-Proto: ${scheme}`,
     `X-Forwarded-Port: ${port}`,
     ...(host === undefined ? [] : [`X-Forwarded-Host: ${host}`]),
+    ...(certificate === undefined ? [] : [`X-Forwarded-Client-Cert: ${certificate}`]),
     `Via: ${version} haven`,
     'X-Request-Id: ',
   ];

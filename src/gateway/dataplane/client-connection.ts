@@ -191,7 +191,7 @@ export class ClientConnection implements WireUser, ClientStream, Client {
     const exchange = this.#exchange;
     this.#framer.isVersion10 = head.isVersion10;
     this.#keeps = !head.closes && !head.isVersion10;
-    const refused = exchange.begin(bytes, head, this.#about, this.#origin.internalPort);
+    const refused = exchange.begin(bytes, head, this.#about, this.#origin);
     const { isComplete } = exchange.body;
     const now = this.#plane.now();
     this.#phase = isComplete ? PHASE.wait : PHASE.body;

@@ -3,10 +3,12 @@ import type { AboutClient } from './about-client.ts';
 import { type Admitted, changeClient } from './admission.ts';
 import type { Backend } from './backend.ts';
 import type { ClientStream } from './client-stream.ts';
+import { judgeEntry } from './entry.ts';
 import type { Head, Refusal } from './head.ts';
 import { HEAD_MARGIN_BYTES, writeRequestHead } from './head-writer.ts';
 import type { HeldRequest } from './held-queue.ts';
 import { LIMITS } from './limits.ts';
+import type { Origin } from './origin.ts';
 import { ALL_FULL, answerTo, NO_ROUTE, NOBODY_IN_TIME, type OwnAnswer, refusalAnswer, TOO_MANY_WAIT } from './own-answer.ts';
 import type { Plane } from './plane.ts';
 import { RequestAccount, type Termination } from './request-account.ts';
@@ -60,7 +62,7 @@ export class Exchange implements HeldRequest {
    * Takes up a request whose head was scanned in `bytes`; `about` is what we say of the client. Gives the answer to one that may not pass; else `dispatch`
    * comes next, after as much of the body as is there.
    */
-  begin(bytes: Buffer, head: Head, about: AboutClient, internalPort: number | undefined): OwnAnswer | undefined {
+  begin(bytes: Buffer, head: Head, about: AboutClient, origin: Origin): OwnAnswer | undefined {
     const plane = this.#plane;
     const now = plane.now();
     plane.requests++;
@@ -71,7 +73,7 @@ export class Exchange implements HeldRequest {
     this.isUpgrade = head.upgradesToWebSocket;
     this.who.mayRepeat = head.isIdempotent;
     this.who.answerLines = '';
-    const service = plane.serviceFor(bytes, head, internalPort);
+    const service = plane.serviceFor(bytes, head, origin.internalPort);
     this.service = service;
     const slab = head.end - head.start + HEAD_MARGIN_BYTES > SLAB_BYTES.small ? plane.slabs.takeLarge() : plane.slabs.takeSmall();
     const said = about.of(bytes, head);
@@ -80,6 +82,11 @@ export class Exchange implements HeldRequest {
     this.account.begin(plane, bytes, head, id);
     const headLength = service === undefined ? 0 : writeRequestHead(slab.bytes, 0, bytes, head, said, id);
     this.body.begin(slab, headLength, head, service?.maxBodyBytes ?? LIMITS.bodyBytes);
+    const elsewhere = judgeEntry(origin, service, bytes, head);
+    if (elsewhere !== undefined) {
+      this.service = undefined;
+      return elsewhere;
+    }
     if (service === undefined) {
       if (plane.table.isAmbiguous) return this.#refused('bad-path');
       plane.unrouted++;

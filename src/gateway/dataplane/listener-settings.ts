@@ -26,6 +26,8 @@ export interface ListenerSettings {
   readonly proxyFrom?: readonly string[];
   /** Absent: connections are not secure. */
   readonly tls?: TlsSettings;
+  /** Requests are answered with where they are served by HTTPS: at this port. */
+  readonly redirectPort?: number;
   readonly trust?: Trust;
   readonly limits?: ConnectionLimits;
   /** Without TLS: clients that begin with the preface of HTTP/2 are spoken to in it; not by default. With TLS the protocols of that decide. */

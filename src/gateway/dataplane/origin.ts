@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
-import type { Choice, Choices } from '../tls/choices.ts';
+import type { Choice } from '../tls/choices.ts';
 import type { ClientIdentity } from '../tls/client-identity.ts';
+import type { HostCheck } from '../tls/host-check.ts';
 import { peerIp } from './ip-address.ts';
 import { LIMITS } from './limits.ts';
 import type { ListenerSettings } from './listener-settings.ts';
@@ -16,6 +17,8 @@ export interface Origin {
   /** All requests go to the service with this internal port. */
   readonly internalPort: number | undefined;
   readonly tls: TlsFacts | undefined;
+  /** Of the HTTPS listener to which clients are sent. */
+  readonly redirectPort: number | undefined;
   /** How many addresses from the right of X-Forwarded-For the client is; 0: the other side is the client, and nothing it says of itself counts. */
   readonly trustedHops: number;
   /** How long the client may take nothing of an answer. */
@@ -28,7 +31,8 @@ export interface TlsFacts {
   readonly version: string;
   /** By the name the client asked for. */
   readonly choice: Choice;
-  readonly choices: Choices;
+  /** Which other names' requests may come over it. */
+  readonly hosts: HostCheck;
   /** Of a client whose certificate was verified. */
   readonly client: ClientIdentity | undefined;
 }
@@ -42,6 +46,7 @@ export function originOf(socket: Socket, settings: ListenerSettings): Origin {
     scheme: 'http',
     internalPort: settings.internalPort,
     tls: undefined,
+    redirectPort: settings.redirectPort,
     trustedHops: 0,
     stallMs: settings.limits?.stallMs ?? LIMITS.stallMs,
   };

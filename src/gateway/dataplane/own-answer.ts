@@ -4,11 +4,14 @@ import { REFUSAL_STATUS, type Refusal } from './head.ts';
 import type { Termination } from './request-account.ts';
 
 const PHRASE: Readonly<Record<number, string>> = {
+  308: 'Permanent Redirect',
   400: 'Bad Request',
+  403: 'Forbidden',
   404: 'Not Found',
   408: 'Request Timeout',
   413: 'Content Too Large',
   414: 'URI Too Long',
+  421: 'Misdirected Request',
   429: 'Too Many Requests',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
@@ -36,10 +39,13 @@ export type ProxyError =
 /** An answer of the gateway's own. `details` are our words, never a client's or a backend's (R-15). */
 export interface OwnAnswer {
   readonly status: number;
-  readonly error: ProxyError;
+  /** Absent: it is no failure. */
+  readonly error?: ProxyError;
   readonly details: string;
   /** For the access log. */
   readonly end: Termination;
+  /** Where a redirect leads: a URL without what could end a line. */
+  readonly location?: string;
   readonly retryAfterSeconds?: number;
   /** Where the next request begins on an HTTP/1.1 connection is not known any more. */
   readonly closes?: true;
@@ -60,11 +66,12 @@ export function ownAnswerBody(answer: OwnAnswer): string {
 }
 
 /** The fields of an own answer with this body, whatever the protocol: lines, each with its CRLF. */
-export function ownAnswerLines({ error, details, retryAfterSeconds, lines = '' }: OwnAnswer, body: string): string {
+export function ownAnswerLines({ error, details, location, retryAfterSeconds, lines = '' }: OwnAnswer, body: string): string {
   const own = [
     'Content-Type: text/plain; charset=utf-8\r\n',
     `Content-Length: ${body.length}\r\n`,
-    `Proxy-Status: haven; error=${error}; details="${details}"\r\n`,
+    error === undefined ? '' : `Proxy-Status: haven; error=${error}; details="${details}"\r\n`,
+    location === undefined ? '' : `Location: ${location}\r\n`,
     retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`,
   ];
   return own.join('') + lines;

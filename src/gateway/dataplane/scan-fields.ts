@@ -33,9 +33,17 @@ const TRAILERS = nameBytes('trailers');
 const EVENT_STREAM = nameBytes('text/event-stream');
 const CONTINUE = nameBytes('100-continue');
 
+/** What proxies say of a client's certificate, each in its own way; ours is X-Forwarded-Client-Cert, and nobody else may say it. */
+const CLIENT_CERTIFICATE = /^(?:client-cert(?:-chain)?|(?:x-)?ssl-client-.+|x-client-(?:cert|verify|dn|subject|issuer|serial|fingerprint).*|x-tls-client-.+)$/;
+const CLIENT = nameBytes('client-cert');
+const X_CLIENT = nameBytes('x-client-');
+const X_SSL = nameBytes('x-ssl-client-');
+const SSL = nameBytes('ssl-client-');
+const X_TLS = nameBytes('x-tls-client-');
+
 /** Names that a platform which reads `_` as `-` would take for one it trusts (R-14). */
 const TRUSTED_LOOKALIKE =
-  /^(?:x-forwarded-.*|forwarded|x-real-ip|x-request-id|host|content-length|transfer-encoding|connection|authorization|cookie|proxy-.*)$/;
+  /^(?:x-forwarded-.*|forwarded|x-real-ip|x-request-id|host|content-length|transfer-encoding|connection|authorization|cookie|proxy-.*|client-cert.*|x-client-cert.*|x-client-verify|(?:x-)?ssl-client-.*)$/;
 
 /**
  * Scans field lines in place until the empty line, strictly (R-02, R-03, R-05): whatever two parsers could read differently is refused. Goes on at
@@ -158,8 +166,20 @@ function requestField(bytes: Buffer, head: Head, at: number, nameLength: number,
       if (isName(bytes, at, SEC_WEBSOCKET_VERSION)) head.hasSocketVersion = true;
       break;
   }
-  if (nameLength > 12 && ((bytes[at] as number) | 0x20) === 0x78 && isName(bytes, at, X_FORWARDED)) head.drop(at, next);
+  const first = (bytes[at] as number) | 0x20;
+  if (nameLength > 12 && first === 0x78 && isName(bytes, at, X_FORWARDED)) head.drop(at, next);
+  else if (nameLength > 9 && isClientCertificateField(bytes, at, nameLength, first)) head.drop(at, next);
   return SCAN.complete;
+}
+
+function isClientCertificateField(bytes: Buffer, at: number, nameLength: number, first: number): boolean {
+  const isLike =
+    first === 0x78
+      ? isName(bytes, at, X_CLIENT) || isName(bytes, at, X_SSL) || isName(bytes, at, X_TLS)
+      : first === 0x63
+        ? isName(bytes, at, CLIENT)
+        : first === 0x73 && isName(bytes, at, SSL);
+  return isLike && CLIENT_CERTIFICATE.test(bytes.toString('latin1', at, at + nameLength).toLowerCase());
 }
 
 function answerField(bytes: Buffer, head: Head, at: number, nameLength: number, valueAt: number, valueEnd: number, next: number): ScanResult {

@@ -30,6 +30,8 @@ export class Service {
   backends: readonly Backend[] = [];
   probePath = defaultProbePath;
   internalPort: number | undefined;
+  /** What clients have to prove. */
+  clientPolicy: Route['clientPolicy'];
   /** Looks at requests before a backend is picked; most services need none. */
   admission: Admission | undefined;
   readonly budget = new RetryBudget();
@@ -90,6 +92,7 @@ export class Service {
     this.#policy = policyOf(route);
     this.#ejections.options = this.#policy.ejection;
     this.internalPort = route.internalPort;
+    this.clientPolicy = route.clientPolicy;
     this.probePath = route.check?.probe.kind === 'http' ? route.check.probe.path : defaultProbePath;
     const before = new Set(this.backends);
     this.backends = route.backends.flatMap((config) => backendsByKey.get(backendKey(config)) ?? []);

@@ -4,7 +4,7 @@ import { isName } from '#base/name';
 import { trafficShape } from '#model/traffic-schema';
 import { balanceIssue } from '#policy/balance/balancers';
 import { isLoopback } from './config-values.ts';
-import { address, listeners, trust } from './listener-schema.ts';
+import { address, file, listeners, trust } from './listener-schema.ts';
 
 const MAX_BACKENDS = 1_000;
 const MAX_ROUTES = 10_000;
@@ -73,6 +73,7 @@ export const serviceSchema = z.strictObject({
   balance: balance.optional(),
   check: check.optional(),
   pipeline: z.boolean().optional(),
+  clientCa: z.union([file, z.strictObject({ file, required: z.boolean().optional() })], 'must be the path of a PEM file, or { file, required }').optional(),
   ...trafficShape,
   stickyDrain: duration.optional(),
 });

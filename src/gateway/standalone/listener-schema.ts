@@ -24,7 +24,8 @@ const ranges = z
   .min(1, 'must have at least one range')
   .max(MAX_RANGES, `must have at most ${MAX_RANGES} ranges`);
 
-const file = z.string('must be the path of a PEM file').min(1, 'must be the path of a PEM file');
+/** A path; it begins at the folder of the file. */
+export const file = z.string('must be the path of a PEM file').min(1, 'must be the path of a PEM file');
 const MIN_VERSION = 'must be 1.2 or 1.3';
 const tls = z.strictObject(
   {
@@ -44,8 +45,12 @@ export const trust = z.union(
   'must be a list of addresses such as ["10.0.0.0/8"], or { from, hops }',
 );
 
+const A_REDIRECT = 'must be https, or the port to which clients are sent';
+const redirect = z.union([z.literal('https'), z.int(A_REDIRECT).min(1, A_REDIRECT).max(65_535, A_REDIRECT)], A_REDIRECT);
+
 const listener = z.strictObject({
   address,
+  redirect: redirect.optional(),
   proxyProtocol: ranges.optional(),
   trust: trust.optional(),
   tls: tls.optional(),
@@ -53,7 +58,7 @@ const listener = z.strictObject({
   tcp: z.never('is not available yet in this version: listeners are plain HTTP').optional(),
 });
 
-const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address, tls, http2, proxyProtocol, trust }, or a list of them';
+const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address, tls, http2, redirect, proxyProtocol, trust }, or a list of them';
 /** Where clients reach the gateway. */
 export const listeners = z.union(
   [

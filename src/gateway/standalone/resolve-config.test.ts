@@ -20,6 +20,7 @@ test('the smallest file gets every default', () => {
       listeners: [{ address: { host: '127.0.0.1', port: 8080 } }],
       admin: { host: '127.0.0.1', port: 7781 },
       drainMs: 30_000,
+      clientCas: [],
       preDrainMs: 5_000,
       routes: [
         {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { parseDurationMs } from '#base/duration';
 import { type Name, parseName } from '#base/name';
 import type { InstanceId } from '#model/instance';
@@ -22,9 +23,18 @@ export interface StandaloneConfig {
   /** A folder for access logs; absent: none are written. */
   readonly accessLog?: string;
   readonly drainMs: number;
+  /** Files of authorities, by service, of whose certificates clients have to show one. */
+  readonly clientCas: readonly PlannedClientCa[];
   /** How long it says that it is not ready before it takes no more connections. */
   readonly preDrainMs: number;
   readonly routes: readonly Route[];
+}
+
+export interface PlannedClientCa {
+  readonly service: string;
+  /** Absolute. */
+  readonly file: string;
+  readonly isRequired: boolean;
 }
 
 export type ResolvedConfig = { readonly ok: true; readonly config: StandaloneConfig } | { readonly ok: false; readonly issues: readonly SpecIssue[] };
@@ -59,6 +69,11 @@ export function resolveGatewayConfig(value: unknown, options: { readonly secret:
     ...(input.workers === undefined ? {} : { workers: input.workers }),
     ...(input.accessLog === undefined ? {} : { accessLog: input.accessLog }),
     drainMs: optionalMs(input.drain) ?? DEFAULT_DRAIN_MS,
+    clientCas: Object.entries(input.services).flatMap(([service, { clientCa }]) => {
+      if (clientCa === undefined) return [];
+      const { file, required = true } = typeof clientCa === 'string' ? { file: clientCa } : clientCa;
+      return [{ service, file: resolve(options.folder ?? '', file), isRequired: required }];
+    }),
     preDrainMs: optionalMs(input.preDrain) ?? DEFAULT_PRE_DRAIN_MS,
     routes: Object.entries(input.services).map(([key, service]) => routeOf({ app: name, key, service, matches: matches.get(key) ?? [], secret })),
   };

@@ -21,6 +21,8 @@ export interface PlannedTls extends Pick<TlsSettings, 'unknownNames' | 'minVersi
   readonly certificates: readonly { readonly cert: string; readonly key: string }[];
 }
 
+const httpsPort = 443;
+
 type ListenerInput = Exclude<GatewayInput['listen'], readonly unknown[]>;
 type TlsInput = NonNullable<Exclude<ListenerInput, string>['tls']>;
 
@@ -28,18 +30,21 @@ interface Where {
   readonly folder: string;
   readonly at: readonly string[];
   readonly limits: GatewayInput['limits'];
+  /** Of the first listener with TLS. */
+  readonly httpsPort: number;
 }
 
 /** Where the gateway listens, by a file that was checked. Paths in it begin at `folder`. */
 export function listenersOf({ listen, trust, limits }: GatewayInput, folder: string): readonly PlannedListener[] {
   return (Array.isArray(listen) ? listen : [listen]).map((given, index) => {
     const at = Array.isArray(listen) ? ['listen', String(index)] : ['listen'];
-    return listenerOf({ trust, ...(typeof given === 'string' ? { address: given } : given) }, { folder, at, limits });
+    return listenerOf({ trust, ...(typeof given === 'string' ? { address: given } : given) }, { folder, at, limits, httpsPort: httpsPortOf(listen) });
   });
 }
 
-function listenerOf({ address, proxyProtocol, trust, tls, http2 }: Exclude<ListenerInput, string>, where: Where): PlannedListener {
+function listenerOf({ address, redirect, proxyProtocol, trust, tls, http2 }: Exclude<ListenerInput, string>, where: Where): PlannedListener {
   const settings: ListenerSettings = {
+    ...(redirect === undefined ? {} : { redirectPort: redirect === 'https' ? where.httpsPort : redirect }),
     ...(proxyProtocol === undefined ? {} : { proxyFrom: proxyProtocol }),
     ...(http2 === undefined ? {} : { http2 }),
     ...(trust === undefined ? {} : { trust: Array.isArray(trust) ? { from: trust, hops: 1 } : { from: trust.from, hops: trust.hops ?? 1 } }),
@@ -65,7 +70,12 @@ function limitsOf({ connections, connectionsPerClient, stall }: NonNullable<Gate
   return { connections, connectionsPerClient, stallMs: stall === undefined ? undefined : parseDurationMs(stall) };
 }
 
-/** Addresses that are given twice. */
+function httpsPortOf(listen: GatewayInput['listen']): number {
+  const secure = (Array.isArray(listen) ? listen : [listen]).find((given) => typeof given !== 'string' && given.tls !== undefined);
+  return secure === undefined || typeof secure === 'string' ? httpsPort : addressOf(secure.address).port;
+}
+
+/** Addresses that are given twice, and redirects of what is HTTPS already. */
 export function listenerIssues(input: GatewayInput): readonly SpecIssue[] {
   const issues: SpecIssue[] = [];
   const seen = new Set<string>();
@@ -77,7 +87,10 @@ export function listenerIssues(input: GatewayInput): readonly SpecIssue[] {
   };
   const listeners = Array.isArray(input.listen) ? input.listen : [input.listen];
   listeners.forEach((given, index) => {
-    taken(typeof given === 'string' ? given : given.address, Array.isArray(input.listen) ? ['listen', String(index)] : ['listen']);
+    const at = Array.isArray(input.listen) ? ['listen', String(index)] : ['listen'];
+    taken(typeof given === 'string' ? given : given.address, at);
+    if (typeof given !== 'string' && given.redirect !== undefined && given.tls !== undefined)
+      issues.push({ path: [...at, 'redirect'], message: 'is for listeners without TLS: this one speaks HTTPS itself' });
   });
   if (input.admin !== undefined) taken(input.admin, ['admin']);
   return issues;

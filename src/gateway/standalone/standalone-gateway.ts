@@ -6,7 +6,7 @@ import type { Inheritance } from '../inheritance.ts';
 import type { PublicListener } from '../public-listeners.ts';
 import type { SuccessorCommand } from '../successor.ts';
 import type { StandaloneConfig } from './resolve-config.ts';
-import { secureListeners } from './secure-listeners.ts';
+import { secureConfig } from './secure-config.ts';
 import { StandaloneView } from './standalone-view.ts';
 
 export interface StandaloneOptions {
@@ -28,7 +28,7 @@ export interface Reloaded {
   readonly revision: number;
   readonly services: number;
   readonly backends: number;
-  /** What only a restart can change, in sentences without a full stop. */
+  /** What only a restart can change, and what is wrong with certificates; sentences without a full stop. */
   readonly warnings: readonly string[];
 }
 
@@ -44,23 +44,24 @@ export interface Upgraded {
  */
 export async function runStandalone({ world, load, onReady, successor, inheritance, signal }: StandaloneOptions): Promise<void> {
   const started = await load();
-  const listeners = await secureListeners(started.listeners);
+  const first = await secureConfig(started, world.clock.wall());
+  for (const warning of first.warnings) world.log.write('warn', 'certificate', { warning });
   if (started.accessLog !== undefined) await mkdir(started.accessLog, { recursive: true });
   const view = new StandaloneView();
-  view.replace(started.routes);
+  view.replace(first.routes);
   let controls: GatewayControls | undefined;
   let bound: readonly Address[] = [];
   let last: Promise<unknown> = Promise.resolve();
 
   const reloadNow = async (): Promise<Reloaded> => {
     const config = await load();
-    const secured = await secureListeners(config.listeners);
+    const secured = await secureConfig(config, world.clock.wall());
     // A listener that cannot be had refuses the whole reload; after it nothing can fail.
-    bound = controls?.listen(secured) ?? bound;
-    const revision = view.replace(config.routes);
+    bound = controls?.listen(secured.listeners) ?? bound;
+    const revision = view.replace(secured.routes);
     await view.applied(revision, signal);
     const backends = config.routes.reduce((sum, route) => sum + route.backends.length, 0);
-    const warnings = needsRestart(started, config);
+    const warnings = [...needsRestart(started, config), ...secured.warnings];
     world.log.write('info', 'config reloaded', { revision, services: config.routes.length, backends, warnings: warnings.join('; ') });
     return { revision, services: config.routes.length, backends, warnings };
   };
@@ -76,7 +77,7 @@ export async function runStandalone({ world, load, onReady, successor, inheritan
     return { ...(await controls.handOver(successor)), before: process.pid };
   };
 
-  const [{ address }] = listeners as [PublicListener, ...PublicListener[]];
+  const [{ address }] = first.listeners as [PublicListener, ...PublicListener[]];
   await runGateway({
     world,
     view,
@@ -93,7 +94,7 @@ export async function runStandalone({ world, load, onReady, successor, inheritan
       ...(inheritance === undefined ? {} : { inheritance }),
       onStart: (given) => {
         controls = given;
-        bound = given.listen(listeners);
+        bound = given.listen(first.listeners);
       },
       onReady: ({ adminAddress }) => onReady({ listeners: bound, admin: adminAddress }, reload),
     },

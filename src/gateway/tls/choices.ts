@@ -25,7 +25,7 @@ export class Choices {
     const certificate = this.#certificateFor(host);
     if (certificate === undefined) return undefined;
     const policy = (host === undefined ? undefined : this.#policies.get(host)) ?? this.#policies.get('*');
-    return { key: `${certificate.id} ${policy?.id ?? '-'}`, certificate, policy };
+    return { key: `${certificate.id} ${policy === undefined ? '-' : `${policy.id} ${policy.isRequired}`}`, certificate, policy };
   }
 
   #certificateFor(host: string | undefined): ServedCertificate | undefined {

@@ -6,7 +6,8 @@ export interface ClientIdentity {
   readonly forwarded: string;
 }
 
-const mostNames = 16;
+/** Of all that is said of one certificate: it goes with every request. */
+const mostBytes = 400;
 
 /** The identity of a client whose certificate was verified; `undefined` if it showed none, or one that was not. */
 export function clientOf(socket: TLSSocket): ClientIdentity | undefined {
@@ -15,14 +16,16 @@ export function clientOf(socket: TLSSocket): ClientIdentity | undefined {
   if (certificate === undefined) return undefined;
   // Node writes one part per line, the most general first; RFC 4514 has it the other way round.
   const subject = certificate.subject.split('\n').reverse().join(',');
-  const names = (certificate.subjectAltName ?? '').split(', ').slice(0, mostNames);
+  const names = (certificate.subjectAltName ?? '').split(', ');
   const parts = [
     `Hash=${certificate.fingerprint256.replaceAll(':', '').toLowerCase()}`,
     `Subject=${quoted(subject)}`,
     ...names.filter((name) => name.startsWith('URI:')).map((name) => `URI=${quoted(name.slice(4))}`),
     ...names.filter((name) => name.startsWith('DNS:')).map((name) => `DNS=${quoted(name.slice(4))}`),
   ];
-  return { forwarded: parts.join(';') };
+  let forwarded = '';
+  for (const part of parts) if (forwarded.length + part.length < mostBytes) forwarded += forwarded === '' ? part : `;${part}`;
+  return { forwarded };
 }
 
 /** Text of a certificate in quotes; what could end the quotes or the field is escaped (R-15). */

@@ -7,6 +7,7 @@ import { Acceptor } from './acceptor.ts';
 import { type Choice, Choices } from './choices.ts';
 import { type ClientHello, readClientHello } from './client-hello.ts';
 import { clientOf } from './client-identity.ts';
+import { HostCheck } from './host-check.ts';
 import { type TicketKeys, type TicketSecrets, ticketKeysOf } from './ticket-keys.ts';
 import type { TlsSettings } from './tls-settings.ts';
 import { reasonOf, type TlsState } from './tls-state.ts';
@@ -58,7 +59,7 @@ export class TlsDoor {
           opened(socket, {
             ...origin,
             scheme: 'https',
-            tls: { version: socket.getProtocol() ?? '', choice, choices: this.#choices, client: clientOf(socket) },
+            tls: { version: socket.getProtocol() ?? '', choice, hosts: new HostCheck(choice, this.#choices), client: clientOf(socket) },
           });
         },
         failed: (error) => this.#state.countError(reasonOf(error)),

@@ -6,7 +6,7 @@ import { connect as connectPlain } from 'node:net';
 import { test } from 'node:test';
 import { nodeWorld } from '#world/node/node-world';
 import type { Address } from '#world/world';
-import { monotonicNow } from '../dataplane/clock.ts';
+import { monotonicNow, wallNow } from '../dataplane/clock.ts';
 import { pause, RawClient, startBackend, until } from '../live-fixture.ts';
 import { fileWith, startStandalone } from '../standalone/standalone-fixture.ts';
 import { certificateFiles, getOver, handshake } from './tls-fixture.ts';
@@ -219,6 +219,116 @@ test('certificates are replaced under load: no request fails, new connections ge
   match(await getOver(old, '/old', 'main.test'), /"url":"\/old"/);
   old.destroy();
   kept.destroy();
+});
+
+test('HTTP is sent to HTTPS with method, path and query, but not who asks for the proof that we own a host', async () => {
+  await using files = await certificateFiles();
+  await using backend = await startBackend();
+  const certificates = [await files.write('main', ['main.test'])];
+  const listen = [
+    { address: '127.0.0.1:0', redirect: 8443 },
+    { address: '127.0.0.2:0', tls: { certificates } },
+  ];
+  await using gateway = await startStandalone(world, fileWith({ backends: [`127.0.0.1:${backend.port}`] }, { listen }));
+  const client = new RawClient(gateway.address);
+  client.send('POST /a/b?c=d HTTP/1.1\r\nHost: main.test:80\r\nContent-Length: 2\r\n\r\nhi');
+  match(await client.receive('use HTTPS\n'), /^HTTP\/1\.1 308 Permanent Redirect\r\n[\s\S]*\r\nLocation: https:\/\/main\.test:8443\/a\/b\?c=d\r\n/);
+  client.close();
+  const other = new RawClient(gateway.address);
+  other.send('GET /.well-known/acme-challenge/token HTTP/1.1\r\nHost: main.test\r\n\r\n');
+  match(await other.receive('"url"'), /^HTTP\/1\.1 200/);
+  other.close();
+});
+
+test('a request for a host with another certificate is told to come over a connection of its own; for one with the same it is served', async () => {
+  await using files = await certificateFiles();
+  await using backend = await startBackend();
+  const certificates = [await files.write('a', ['a.test', 'a2.test']), await files.write('b', ['b.test'])];
+  await using gateway = await startStandalone(world, secureFile(backend, { certificates }));
+  const socket = await handshake(gateway.address, { servername: 'a.test', ca: files.authority.chain });
+  for (const [host, status] of [
+    ['a.test', 200],
+    ['A.TEST:443', 200],
+    ['a2.test', 200],
+    ['b.test', 421],
+    ['a.test', 200],
+    ['unknown.test', 200],
+    ['b.test.', 421],
+  ] as const)
+    match(await getOver(socket, '/', host), new RegExp(`^HTTP/1\\.1 ${status} `), host);
+  socket.destroy();
+});
+
+test('a service that wants a certificate of its clients gets no request without one: not by another name, not without TLS, not by what a client claims', async () => {
+  await using files = await certificateFiles();
+  await using others = await certificateFiles();
+  await using backend = await startBackend();
+  const certificates = [await files.write('all', ['open.test', 'closed.test', 'mixed.test'])];
+  const backends = [`127.0.0.1:${backend.port}`];
+  const clientCa = `${files.folder}/authority.pem`;
+  const file = {
+    listen: [{ address: '127.0.0.1:0', tls: { certificates } }, '127.0.0.2:0'],
+    routes: [
+      { host: 'open.test', service: 'open' },
+      { host: 'closed.test', service: 'closed' },
+      { host: 'mixed.test', service: 'open' },
+      { host: 'mixed.test', path: '/closed', service: 'closed' },
+    ],
+    services: { open: { backends }, closed: { backends, clientCa } },
+  };
+  await using gateway = await startStandalone(world, fileWith({ backends }, file));
+  const alice = await files.client('alice');
+  const stranger = await others.client('alice');
+  const open = async (servername: string, identity?: { readonly chain: string; readonly key: string }) =>
+    await handshake(gateway.address, { servername, ca: files.authority.chain, ...(identity === undefined ? {} : { cert: identity.chain, key: identity.key }) });
+  const status = async (servername: string, host: string, path: string, identity?: { readonly chain: string; readonly key: string }) => {
+    const socket = await open(servername, identity);
+    try {
+      return /^HTTP\/1\.1 (\d+)/.exec(await getOver(socket, path, host))?.[1];
+    } catch {
+      return 'closed';
+    } finally {
+      socket.destroy();
+    }
+  };
+  equal(await status('closed.test', 'closed.test', '/', alice), '200');
+  equal(await status('closed.test', 'closed.test', '/'), 'closed');
+  equal(await status('closed.test', 'closed.test', '/', stranger), 'closed');
+  equal(await status('open.test', 'open.test', '/'), '200');
+  equal(await status('open.test', 'closed.test', '/'), '421');
+  equal(await status('open.test', 'closed.test', '/', alice), '421');
+  equal(await status('mixed.test', 'mixed.test', '/'), '200');
+  equal(await status('mixed.test', 'mixed.test', '/closed'), '403');
+  equal(await status('mixed.test', 'mixed.test', '/closed', stranger), '403');
+  equal(await status('mixed.test', 'mixed.test', '/closed', alice), '200');
+  const plain = new RawClient(gateway.listeners[1] as Address);
+  plain.send('GET / HTTP/1.1\r\nHost: closed.test\r\nX-Forwarded-Client-Cert: Hash=1\r\n\r\n');
+  match(await plain.receive('\r\n\r\n'), /^HTTP\/1\.1 403 /);
+  plain.close();
+  const socket = await open('closed.test', alice);
+  const claims =
+    'X-Forwarded-Client-Cert: Hash=1\r\nX-Client-Verify: SUCCESS\r\nX-SSL-Client-Cert: x\r\nClient-Cert: :AA==:\r\nSSL_CLIENT_CERT: x\r\nX-Client-Version: 7\r\n';
+  const answer = await getOver(socket, '/', 'closed.test', claims);
+  match(answer, /"X-Forwarded-Client-Cert","Hash=[0-9a-f]{64};Subject=\\"CN=alice\\""/);
+  match(answer, /"X-Client-Version","7"/);
+  equal(/Hash=1|SUCCESS|SSL|"Client-Cert"/.test(answer), false);
+  socket.destroy();
+});
+
+test('metrics tell handshakes by kind, errors by reason, and until when certificates are valid', async () => {
+  await using files = await certificateFiles();
+  await using backend = await startBackend();
+  const certificates = [await files.write('main', ['main.test'])];
+  await using gateway = await startStandalone(world, secureFile(backend, { certificates, unknownNames: 'reject' }));
+  const socket = await handshake(gateway.address, { servername: 'main.test', ca: files.authority.chain });
+  match(await getOver(socket, '/', 'main.test'), /^HTTP\/1\.1 200/);
+  socket.destroy();
+  await rejects(handshake(gateway.address, { servername: 'other.test', ca: files.authority.chain }));
+  const page = await (await fetch(`http://127.0.0.1:${gateway.admin.port}/metrics`)).text();
+  match(page, /^haven_gateway_tls_handshakes_total\{kind="full"\} 1$/m);
+  match(page, /^haven_gateway_tls_errors_total\{reason="unknown-name"\} 1$/m);
+  const expiry = Number(/^haven_gateway_certificate_expiry_seconds\{certificate="main\.test"\} (\d+)$/m.exec(page)?.[1]);
+  ok(Math.abs(expiry - wallNow() / 1_000 - 20 * 86_400) < 100, `${expiry}`);
 });
 
 function secureFile(backend: { readonly port: number }, tls: object, more: object = {}): object {

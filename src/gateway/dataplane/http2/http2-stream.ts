@@ -83,7 +83,7 @@ export class Http2Stream implements ClientStream, Linked<Http2Stream> {
       this.#exchange.refuse(head.refusal);
       return;
     }
-    const refused = this.#exchange.begin(bytes, head, about, origin.internalPort);
+    const refused = this.#exchange.begin(bytes, head, about, origin);
     if (refused !== undefined) this.#exchange.answerSelf(refused);
     else {
       this.#waitFor();

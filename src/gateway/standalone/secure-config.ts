@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises';
+import { hasCode, messageOf, PlatformError } from '#base/errors';
+import type { Route } from '#model/route';
+import type { SpecIssue } from '#model/spec-issues';
+import type { UnixMs } from '#world/world';
+import type { PublicListener } from '../public-listeners.ts';
+import { certificateWarnings } from '../tls/certificate-warnings.ts';
+import { clientPoliciesOf, type GuardedService, policyIdOf } from '../tls/client-policies.ts';
+import { certificatesIn, readCertificate } from '../tls/read-certificate.ts';
+import type { ServedCertificate } from '../tls/tls-settings.ts';
+import type { StandaloneConfig } from './resolve-config.ts';
+import type { PlannedTls } from './resolve-listeners.ts';
+
+/** ALPN of a listener, most wanted first. */
+const PROTOCOLS = ['h2', 'http/1.1'] as const;
+const PROTOCOLS_WITHOUT_HTTP2 = ['http/1.1'] as const;
+
+/** What a gateway's file and the files that it names say together. */
+export interface SecuredConfig {
+  readonly listeners: readonly PublicListener[];
+  readonly routes: readonly Route[];
+  /** Sentences without a full stop. */
+  readonly warnings: readonly string[];
+}
+
+/** Reads the certificates a config names. INVALID names every file that cannot be used. */
+export async function secureConfig(config: StandaloneConfig, now: UnixMs): Promise<SecuredConfig> {
+  const issues: SpecIssue[] = [];
+  const authorities = await readAuthorities(config, issues);
+  const routes = config.routes.map((route): Route => {
+    const authority = authorities.get(route.service);
+    return authority === undefined ? route : { ...route, clientPolicy: { id: policyIdOf(authority.pem), isRequired: authority.isRequired } };
+  });
+  const guarded = config.routes.map(({ service, matches }): GuardedService => {
+    const authority = authorities.get(service);
+    return { name: service, matches, ...(authority === undefined ? {} : { authorities: authority.pem, isRequired: authority.isRequired }) };
+  });
+  const { policies, conflicts } = clientPoliciesOf(guarded);
+  for (const host of conflicts)
+    issues.push({ path: ['services'], message: `ask clients of "${host}" for certificates of several authorities; a host can ask for those of one file only` });
+  const listeners = await Promise.all(
+    config.listeners.map(async ({ address, settings, tls }): Promise<PublicListener> => {
+      if (tls === undefined) return { address, ...(settings === undefined ? {} : { settings }) };
+      const { unknownNames, minVersion } = tls;
+      const certificates = await readCertificates(tls, issues);
+      const protocols = settings?.http2 === false ? PROTOCOLS_WITHOUT_HTTP2 : PROTOCOLS;
+      return { address, settings: { ...settings, tls: { certificates, unknownNames, minVersion, protocols, clients: policies } } };
+    }),
+  );
+  if (issues.length > 0) {
+    const lines = issues.map(({ path, message }) => `${path.join('.')} ${message}`);
+    throw new PlatformError('INVALID', `Cannot use the certificates:\n${lines.join('\n')}`, { issues });
+  }
+  return { listeners, routes, warnings: certificateWarnings(listeners, routes, now) };
+}
+
+async function readAuthorities(
+  { clientCas }: StandaloneConfig,
+  issues: SpecIssue[],
+): Promise<ReadonlyMap<string, { readonly pem: string; readonly isRequired: boolean }>> {
+  const read = await Promise.all(
+    clientCas.map(async ({ service, file, isRequired }) => {
+      const at = ['services', service, 'clientCa'];
+      const pem = await readPem(file, at, issues);
+      if (pem === undefined) return [];
+      try {
+        if (certificatesIn(pem).length > 0) return [[service, { pem, isRequired }] as const];
+        issues.push({ path: at, message: `cannot be used ("${file}"), because it holds no certificate in PEM` });
+      } catch (error) {
+        issues.push({ path: at, message: `cannot be used ("${file}"), because ${messageOf(error)}` });
+      }
+      return [];
+    }),
+  );
+  return new Map(read.flat());
+}
+
+async function readCertificates({ at, certificates }: PlannedTls, issues: SpecIssue[]): Promise<readonly ServedCertificate[]> {
+  const read = await Promise.all(
+    certificates.map(async ({ cert, key }, index) => {
+      const path = [...at, 'certificates', String(index)];
+      const chain = await readPem(cert, [...path, 'cert'], issues);
+      const secret = await readPem(key, [...path, 'key'], issues);
+      if (chain === undefined || secret === undefined) return [];
+      try {
+        return [readCertificate(chain, secret)];
+      } catch (error) {
+        if (!hasCode(error, 'INVALID')) throw error;
+        issues.push({ path, message: `cannot be used ("${cert}" with "${key}"), because ${error.message}` });
+        return [];
+      }
+    }),
+  );
+  return read.flat();
+}
+
+/** Follows links: certbot and others keep the newest behind one. */
+async function readPem(path: string, at: readonly string[], issues: SpecIssue[]): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    issues.push({ path: at, message: `cannot be read: ${messageOf(error)}` });
+    return undefined;
+  }
+}
