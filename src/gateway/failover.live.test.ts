@@ -51,13 +51,14 @@ test('SIGSTOP of one of three at 500 requests/s: no request fails, it is out wit
   const outAfterMs = performance.now() - stoppedAt;
   await delay(3_000);
   backends[2].child.kill('SIGCONT');
+  const stoppedForMs = performance.now() - stoppedAt;
   await until(() => gateway.status()?.backends[stoppedId]?.health === 'passing', 'the backend that goes on is back', 8_000);
   await delay(500);
   const report = await load.stop();
   deepEqual(report.failures, []);
   // How quick it is on a machine of its own is measured by the bench; here nobody may wait until it goes on.
   ok(outAfterMs < 3_000, `out after ${outAfterMs} ms`);
-  ok(report.slowestGetMs < 2_000, `the slowest GET took ${report.slowestGetMs} ms`);
+  ok(report.slowestGetMs < stoppedForMs, `the slowest GET took ${report.slowestGetMs} ms`);
 });
 
 test('all slow down together: nobody is suspected, nothing is repeated', async () => {
