@@ -135,12 +135,18 @@ process.stdout.write(`${HEADER}\n`);
 const matrix = await runCases(chosen(CASES), names, 1);
 const hard = await runCases(chosen(HARD_CASES), names.includes('haven') ? ['haven'] : [], rounds);
 if (process.argv.includes('--write')) {
-  const text = await readFile(docs, 'utf8');
-  const cpu = cpus()[0]?.model ?? 'unknown';
-  const when = `${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} cores of ${cpu}, Node ${process.versions.node}.`;
-  const section = (title: string, rows: readonly string[]) => `<!-- ${title} -->\n${when}\n\n${HEADER}\n${rows.join('\n')}\n<!-- end -->`;
-  await writeFile(
-    docs,
-    text.replace(/<!-- matrix -->[\s\S]*?<!-- end -->/, section('matrix', matrix)).replace(/<!-- hard -->[\s\S]*?<!-- end -->/, section('hard', hard)),
-  );
+  let text = await readFile(docs, 'utf8');
+  text = withRows(text, 'matrix', CASES, matrix);
+  await writeFile(docs, withRows(text, 'hard', HARD_CASES, hard));
+}
+
+/** The docs with these rows in the place of those of the same cases, which a run may have measured one after the other. */
+function withRows(text: string, title: string, cases: readonly FailoverCase[], rows: readonly string[]): string {
+  const section = new RegExp(`<!-- ${title} -->\\n([\\s\\S]*?)<!-- end -->`);
+  const caseOf = (line: string) => line.split(' | ')[0]?.slice(2) ?? '';
+  const measured = new Set(rows.map(caseOf));
+  const kept = (section.exec(text)?.[1] ?? '').split('\n').filter((line) => cases.some(({ name }) => name === caseOf(line)) && !measured.has(caseOf(line)));
+  const ordered = cases.flatMap(({ name }) => [...kept, ...rows].filter((line) => caseOf(line) === name));
+  const when = `${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} cores of ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}.`;
+  return text.replace(section, () => `<!-- ${title} -->\n${when}\n\n${HEADER}\n${ordered.join('\n')}\n<!-- end -->`);
 }
