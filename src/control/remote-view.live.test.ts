@@ -77,7 +77,7 @@ test('a watch replays from its revision, follows, and ends with its signal', asy
     ],
   );
   // The server hears of the end, too.
-  for (let i = 0; handler.watchers > 0 && i < 100; i++) await world.clock.sleep(10);
+  for (let i = 0; handler.watchers > 0 && i < 3_000; i++) await world.clock.sleep(10);
   equal(handler.watchers, 0);
 });
 

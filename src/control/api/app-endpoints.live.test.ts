@@ -130,14 +130,15 @@ test('removal is asked for once, and no deploy comes in between', async () => {
 test('a follower sees the deploy to its end, whatever the end is', async () => {
   await client.ask('/v1/apps/followed/deploy', { body: { config: { ...config, name: 'followed' } } });
   const name = 'followed' as Name;
-  const reading = client.lines<DeployEvent>('/v1/apps/followed/deploys/1/follow');
-  await world.clock.sleep(50);
-  await put(keyOf.instance(instanceIdOf(name, 'web' as Name, 1, 1)), instanceOf('followed', 'worker-1'));
-  await world.clock.sleep(50);
-  const release = JSON.parse((await store.get(keyOf.release(name, 1)))?.value ?? '') as Release;
   const cause = { code: 'exited', message: 'it ended with code 1', output: ['boom'] };
-  await put(keyOf.release(name, 1), { ...release, outcome: { kind: 'failed', at: 1, cause } });
-  const lines = await reading;
+  const lines: DeployEvent[] = [];
+  await put(keyOf.instance(instanceIdOf(name, 'web' as Name, 1, 1)), instanceOf('followed', 'worker-1'));
+  for await (const line of client.stream<DeployEvent>('/v1/apps/followed/deploys/1/follow')) {
+    lines.push(line);
+    if (line.kind !== 'instance') continue;
+    const release = JSON.parse((await store.get(keyOf.release(name, 1)))?.value ?? '') as Release;
+    await put(keyOf.release(name, 1), { ...release, outcome: { kind: 'failed', at: 1, cause } });
+  }
   deepEqual(lines.at(-1), { kind: 'result', app: 'followed', release: 1, outcome: 'failed', cause });
   ok(lines.some((line) => line.kind === 'instance' && line.instance.name === 'web.1' && line.instance.state === 'pending'));
   ok(lines.some((line) => line.kind === 'event' && line.event.kind === 'deployed'));

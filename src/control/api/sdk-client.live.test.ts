@@ -18,6 +18,8 @@ const world = nodeWorld({ logLevel: 'error', logName: 'test' });
 const store = new MemoryStore(world);
 const ending = new AbortController();
 const app = defineApp({ name: 'shop', web: { run: { process: 'node server.js' }, port: 3000, health: '/healthz' } });
+/** Of 10 ms each: against a wait that would never end. */
+const LONGEST_WAIT_ROUNDS = 3_000;
 let directory = '';
 let api: NetworkServer;
 let token = '';
@@ -73,7 +75,7 @@ test('a deploy is followed to its result', async () => {
   const deploying = client().deployAndWait(app);
   const key = keyOf.release('shop' as Name, 1);
   let stored = await store.get(key);
-  for (let i = 0; !stored && i < 200; i++, stored = await store.get(key)) await world.clock.sleep(10);
+  for (let i = 0; !stored && i < LONGEST_WAIT_ROUNDS; i++, stored = await store.get(key)) await world.clock.sleep(10);
   await put(key, { ...(JSON.parse(stored?.value ?? '') as Release), outcome: { kind: 'stable', at: 1 } });
   deepEqual(await deploying, { kind: 'result', app: 'shop', release: 1, runs: 1, outcome: 'stable' });
 });
@@ -126,9 +128,9 @@ test('a watch survives a server that goes and comes back without losing or repea
       if (item.kind === 'put' && item.value === 3) stop.abort();
     }
   })();
-  for (let i = 0; seen.length < 1 && i < 200; i++) await world.clock.sleep(10);
+  for (let i = 0; seen.length < 1 && i < LONGEST_WAIT_ROUNDS; i++) await world.clock.sleep(10);
   const second = await put('/routes/watched/b', 2);
-  for (let i = 0; seen.length < 2 && i < 200; i++) await world.clock.sleep(10);
+  for (let i = 0; seen.length < 2 && i < LONGEST_WAIT_ROUNDS; i++) await world.clock.sleep(10);
   const { address } = api;
   await api[Symbol.asyncDispose]();
   const deleted = (await store.transact({ compare: [], then: [{ kind: 'delete', range: { key: '/routes/watched/a' } }] })).revision;
@@ -152,7 +154,7 @@ test('a watch whose history is gone sends everything again', async () => {
       if (seen.length === 2) stop.abort();
     }
   })();
-  for (let i = 0; seen.length < 1 && i < 200; i++) await world.clock.sleep(10);
+  for (let i = 0; seen.length < 1 && i < LONGEST_WAIT_ROUNDS; i++) await world.clock.sleep(10);
   const { address } = api;
   await api[Symbol.asyncDispose]();
   for (const value of [1, 2, 3]) await put('/routes/gone/a', value);

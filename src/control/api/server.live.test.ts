@@ -284,6 +284,6 @@ test('a watch over the API ends when the server stops, and the server stops in t
   await world.clock.sleep(50);
   const startedAt = world.clock.now();
   await other[Symbol.asyncDispose]();
-  ok(world.clock.now() - startedAt < 1_500);
+  ok(world.clock.now() - startedAt < 4_000, 'it does not wait for who watches');
   await following;
 });

@@ -36,9 +36,19 @@ export class TestClient {
 
   /** The lines of a stream to its end, without heartbeats. */
   async lines<Line extends { readonly kind: string }>(path: string, asked: Asked = {}): Promise<Line[]> {
-    const text = await (await this.fetch(path, asked)).text();
-    const lines = text.trim().split('\n');
-    return lines.map((line) => JSON.parse(line) as Line).filter((line) => line.kind !== 'heartbeat');
+    const lines: Line[] = [];
+    for await (const line of this.stream<Line>(path, asked)) lines.push(line);
+    return lines;
+  }
+
+  /** The same, one by one as they come. */
+  async *stream<Line extends { readonly kind: string }>(path: string, asked: Asked = {}): AsyncGenerator<Line, void, undefined> {
+    let text = '';
+    for await (const chunk of (await this.fetch(path, asked)).body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      const lines = `${text}${chunk}`.split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines.map((each) => JSON.parse(each) as Line)) if (line.kind !== 'heartbeat') yield line;
+    }
   }
 
   async fetch(path: string, { method, body, as = { kind: 'admin' }, headers }: Asked = {}): Promise<Response> {

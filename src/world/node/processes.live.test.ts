@@ -33,20 +33,20 @@ test('signal refuses a pid that has passed to another process', async () => {
 test('children that made a session of their own and forgot their environment are killed too, where a cgroup holds them', async (context) => {
   const support = await detectCgroups();
   if (!support.parents.freezer) return context.skip(support.reasons.join('; '));
-  const family = await world.processes.spawn(shell('env -i setsid sleep 61 & (setsid sleep 62 &) ; wait'));
-  await world.clock.sleep(200);
+  const family = await world.processes.spawn(shell(`env -i setsid sleep ${own(61)} & (setsid sleep ${own(62)} &) ; wait`));
+  await untilSleeping([own(61), own(62)]);
   await family.signal('SIGKILL');
   assert.equal(await family.hasMembers(), false);
-  assert.deepEqual(await sleepers(['61', '62']), []);
+  assert.deepEqual(await sleepers([own(61), own(62)]), []);
 });
 
 test('a child with a session of its own is found by its token where there is no cgroup', async () => {
-  const started = await world.processes.spawn(shell('setsid sleep 63 & wait'));
-  await world.clock.sleep(200);
+  const started = await world.processes.spawn(shell(`setsid sleep ${own(63)} & wait`));
+  await untilSleeping([own(63)]);
   const seen = new NodeRunningProcess({ identity: started.identity, exited: started.exited, cgroup: undefined, isOurChild: () => false });
   await seen.signal('SIGKILL');
   assert.equal(await seen.hasMembers(), false);
-  assert.deepEqual(await sleepers(['63']), []);
+  assert.deepEqual(await sleepers([own(63)]), []);
 });
 
 test('a memory limit ends a program that takes more, and its groups are removed', async (context) => {
@@ -91,6 +91,19 @@ test('detectCgroups says why where it cannot', async () => {
 });
 
 /** Which of these sleeps still run. */
+/** A duration that only this process's tests sleep. */
+function own(seconds: number): string {
+  return `${seconds}.${process.pid}`;
+}
+
+/** Resolves when all of them have begun. */
+async function untilSleeping(seconds: readonly string[]): Promise<void> {
+  for (let round = 0; (await sleepers(seconds)).length < seconds.length; round++) {
+    assert.ok(round < 1_000, `${seconds.join(' and ')} do not sleep`);
+    await world.clock.sleep(20);
+  }
+}
+
 async function sleepers(seconds: readonly string[]): Promise<readonly string[]> {
   const found: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
