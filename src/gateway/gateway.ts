@@ -12,11 +12,11 @@ import type { Address, NetworkResponse, NetworkServer, ServedRequest, UnixMs, Wo
 import { backendKey } from './dataplane/backend.ts';
 import { HealthChecks } from './health-checks.ts';
 import type { Inheritance } from './inheritance.ts';
-import { InternalListeners } from './internal-listeners.ts';
 import { type Bound, takeListener } from './listeners.ts';
 import { type LiveBackend, type LiveService, type LiveStatus, SampleWindow, type ServiceTraffic } from './live-status.ts';
 import { renderMetrics } from './metrics.ts';
 import { type PublicListener, PublicListeners } from './public-listeners.ts';
+import { RouteListeners } from './route-listeners.ts';
 import { RouteStore } from './saved-routes.ts';
 import { StatusWriter } from './status-writer.ts';
 import { type SuccessorCommand, startSuccessor } from './successor.ts';
@@ -97,7 +97,7 @@ class Gateway {
   readonly #world: World;
   readonly #workers: Workers;
   readonly #checks: HealthChecks;
-  readonly #internal: InternalListeners;
+  readonly #routeListeners: RouteListeners;
   readonly #listeners: PublicListeners;
   readonly #store: RouteStore | undefined;
   readonly #writer: StatusWriter;
@@ -147,7 +147,7 @@ class Gateway {
       accessLogPath: (worker) => (logs === undefined ? undefined : `${logs}/access-${worker}.log`),
       onChange: () => this.#changed(),
     });
-    this.#internal = new InternalListeners(world, this.#workers);
+    this.#routeListeners = new RouteListeners(world, this.#workers, config.address.host);
     this.#listeners = new PublicListeners(this.#workers, options.inheritance?.listeners);
     this.#writer = new StatusWriter(world, view, {
       status: () => this.#status(),
@@ -285,7 +285,7 @@ class Gateway {
     this.#checks.configure(routes);
     // G1.
     this.#workers.publish({ revision, routes });
-    this.#internal.configure(routes);
+    this.#routeListeners.configure(routes);
     this.#changed();
   }
 

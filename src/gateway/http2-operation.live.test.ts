@@ -22,7 +22,7 @@ test('a drain names the last request that is answered; what crosses that is told
   client.get(1, '/?wait=800');
   client.get(3, '/?wait=600');
   await until(() => live.dataplane.services.get('shop/web')?.inFlight === 2, 'two requests are under way');
-  live.dataplane.drain();
+  live.dataplane.drain(10_000);
   live.dataplane.endIdle(4_000);
   await client.until(() => client.of(FRAME.goaway).length === 1, 'the client is told to stop');
   deepEqual([client.of(FRAME.goaway)[0]?.payload.readUInt32BE(0), client.goawayCode], [3, 0]);
@@ -55,7 +55,7 @@ test('a client that repeats what was not processed, as it may, loses nothing to 
     for (let i = 0; i < 60; i++) await one(`/${lane}-${i}?wait=5`);
   });
   await pause(150);
-  before.dataplane.drain();
+  before.dataplane.drain(10_000);
   before.dataplane.endIdle(1_000);
   await Promise.all(running);
   deepEqual(failures, []);
@@ -68,7 +68,7 @@ test('an idle connection is told of a drain and ends', async () => {
   using live = await startDataplane([], { http2: true });
   const client = new FrameClient(live.address);
   await client.until(() => client.of(FRAME.settings).length === 2, 'both sides have agreed');
-  live.dataplane.drain();
+  live.dataplane.drain(10_000);
   live.dataplane.endIdle(800);
   await client.ended(4_000);
   equal(client.goawayCode, 0);

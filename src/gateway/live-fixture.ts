@@ -16,6 +16,7 @@ export const APP = parseName('shop', 'an app');
 export const WEB = parseName('web', 'a service');
 export const GATEWAY = parseName('gateway-1', 'a gateway');
 const backendEntry = join(import.meta.dirname, 'fixture-backend.ts');
+const tcpBackendEntry = join(import.meta.dirname, 'fixture-tcp-backend.ts');
 
 /** A backend in a process of its own, so that it can be killed or stopped. */
 export interface LiveBackend extends AsyncDisposable {
@@ -23,9 +24,18 @@ export interface LiveBackend extends AsyncDisposable {
   readonly child: ChildProcess;
 }
 
+/** One that says its name and sends back what it gets. */
+export async function startTcpBackend(options: { readonly name?: string; readonly port?: number } = {}): Promise<LiveBackend> {
+  return await startProgram(tcpBackendEntry, options);
+}
+
 export async function startBackend(options: { readonly name?: string; readonly delayMs?: number; readonly port?: number } = {}): Promise<LiveBackend> {
+  return await startProgram(backendEntry, options);
+}
+
+async function startProgram(entry: string, options: { readonly name?: string; readonly delayMs?: number; readonly port?: number }): Promise<LiveBackend> {
   const env = { ...process.env, NAME: options.name ?? 'backend', DELAY_MS: String(options.delayMs ?? 0), PORT: String(options.port ?? 0) };
-  const child = fork(backendEntry, [], { execArgv: [], env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  const child = fork(entry, [], { execArgv: [], env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
   const port = Promise.withResolvers<number>();
   child.stdout?.once('data', (data: Buffer) => port.resolve(Number(data.toString())));
   child.once('exit', () => port.reject(new Error('the backend ended before it listened')));

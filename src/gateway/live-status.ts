@@ -3,7 +3,7 @@ import { percentileMs } from './dataplane/histogram.ts';
 import { METHODS } from './dataplane/method.ts';
 import { STATUS_CLASSES } from './dataplane/service-counts.ts';
 import { denseCounts, mergeSamples } from './merged-samples.ts';
-import type { ServiceSample, WorkerSample } from './worker-protocol.ts';
+import type { ServiceSample, TcpSample, WorkerSample } from './worker-protocol.ts';
 
 /** Seconds over which rates and percentiles of the live status are taken. */
 const windowSeconds = 10;
@@ -38,6 +38,15 @@ export interface ServiceTraffic {
   readonly retries: number;
   readonly inFlight: number;
   readonly held: number;
+  /** Of connections that are carried as they are; absent if there were none. */
+  readonly tcp?: LiveTcp;
+}
+
+/** Within the window; bytes and connections a second. */
+export interface LiveTcp {
+  readonly connectionsPerSecond: number;
+  readonly bytesToBackendsPerSecond: number;
+  readonly bytesToClientsPerSecond: number;
 }
 
 export interface LiveBackend {
@@ -104,6 +113,7 @@ export class SampleWindow {
       retries: sumOf(now.retries) - (before === undefined ? 0 : sumOf(before.retries)),
       inFlight: now.inFlight,
       held: now.held,
+      ...(now.tcp === undefined ? {} : { tcp: liveTcp(now.tcp, before?.tcp, seconds) }),
     };
   }
 }
@@ -114,6 +124,14 @@ function answersByClass(answers: readonly number[]): Readonly<Record<string, num
     return [`${hundreds}xx`, count] as const;
   });
   return Object.fromEntries(byClass.filter(([, count]) => count > 0));
+}
+
+function liveTcp(now: TcpSample, before: TcpSample | undefined, seconds: number): LiveTcp {
+  return {
+    connectionsPerSecond: (now.opened - (before?.opened ?? 0)) / seconds,
+    bytesToBackendsPerSecond: (now.bytesFromClients - (before?.bytesFromClients ?? 0)) / seconds,
+    bytesToClientsPerSecond: (now.bytesToClients - (before?.bytesToClients ?? 0)) / seconds,
+  };
 }
 
 function sumOf(counts: Readonly<Record<string, number>>): number {

@@ -1,5 +1,5 @@
 import { BUCKETS } from './dataplane/histogram.ts';
-import type { BackendSample, Counts, HistogramSample, ServiceSample, WorkerSample } from './worker-protocol.ts';
+import type { BackendSample, Counts, HistogramSample, ServiceSample, TcpSample, WorkerSample } from './worker-protocol.ts';
 
 /** The sum of several workers' counters. */
 export function mergeSamples(samples: readonly WorkerSample[]): WorkerSample {
@@ -43,6 +43,7 @@ function addService(a: ServiceSample | undefined, b: ServiceSample): ServiceSamp
     inFlight: a.inFlight + b.inFlight,
     held: a.held + b.held,
     heldTotal: a.heldTotal + b.heldTotal,
+    tcp: addTcp(a.tcp, b.tcp),
     overflows: a.overflows + b.overflows,
     rateLimited: a.rateLimited + b.rateLimited,
     clientAborts: a.clientAborts + b.clientAborts,
@@ -53,6 +54,16 @@ function addService(a: ServiceSample | undefined, b: ServiceSample): ServiceSamp
     retries: addCounts(a.retries, b.retries),
     durations: addHistogram(a.durations, b.durations),
     waits: addHistogram(a.waits, b.waits),
+  };
+}
+
+function addTcp(a: TcpSample | undefined, b: TcpSample | undefined): TcpSample | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return {
+    opened: a.opened + b.opened,
+    bytesFromClients: a.bytesFromClients + b.bytesFromClients,
+    bytesToClients: a.bytesToClients + b.bytesToClients,
+    ended: addCounts(a.ended, b.ended),
   };
 }
 

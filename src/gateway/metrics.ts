@@ -1,7 +1,7 @@
 import { METHODS } from './dataplane/method.ts';
 import { mergeSamples } from './merged-samples.ts';
 import { MetricsPage } from './metrics-page.ts';
-import type { BackendSample, ServiceSample, WorkerSample } from './worker-protocol.ts';
+import type { BackendSample, ServiceSample, TcpSample, WorkerSample } from './worker-protocol.ts';
 
 /** What the parent adds to its workers' counters. */
 export interface GatewayFacts {
@@ -66,8 +66,18 @@ function addService(page: MetricsPage, service: string, sample: ServiceSample): 
   page.counter('panics_total', 'Times that began', sample.panics, labels);
   page.counter('retry_budget_exhausted_total', 'Retries that were not made for lack of budget', sample.budgetExhausted, labels);
   for (const [reason, count] of Object.entries(sample.retries)) page.counter('retries_total', 'Tries repeated, by reason', count, { service, reason });
+  if (sample.tcp !== undefined) addTcp(page, service, sample.tcp);
   page.histogram('request_duration_seconds', 'From the head of the request to the end of the answer', sample.durations, labels);
   page.histogram('queue_seconds', 'How long requests waited for a usable backend, of those that did', sample.waits, labels);
+}
+
+function addTcp(page: MetricsPage, service: string, { opened, bytesFromClients, bytesToClients, ended }: TcpSample): void {
+  const bytes = 'Bytes of connections that are carried as they are';
+  page.counter('tcp_connections_total', 'Connections that are carried as they are', opened, { service });
+  page.counter('tcp_bytes_total', bytes, bytesFromClients, { service, to: 'backends' });
+  page.counter('tcp_bytes_total', bytes, bytesToClients, { service, to: 'clients' });
+  for (const [reason, count] of Object.entries(ended))
+    page.counter('tcp_ended_total', 'Connections carried as they are that have ended, by who or what ended them', count, { service, reason });
 }
 
 function addBackend(page: MetricsPage, sample: BackendSample, up: number): void {

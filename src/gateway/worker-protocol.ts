@@ -69,6 +69,8 @@ export interface ServiceSample {
   readonly inFlight: number;
   readonly held: number;
   readonly heldTotal: number;
+  /** Absent: it never carried a connection as it is. */
+  readonly tcp?: TcpSample | undefined;
   readonly overflows: number;
   readonly rateLimited: number;
   readonly clientAborts: number;
@@ -80,6 +82,15 @@ export interface ServiceSample {
   readonly retries: Counts;
   readonly durations: HistogramSample;
   readonly waits: HistogramSample;
+}
+
+/** Of connections that are carried as they are. */
+export interface TcpSample {
+  readonly opened: number;
+  readonly bytesFromClients: number;
+  readonly bytesToClients: number;
+  /** By reason. */
+  readonly ended: Counts;
 }
 
 export interface BackendSample {

@@ -40,7 +40,7 @@ export function observe(backend: Backend): BackendObservation {
     key: backend.key,
     ejected: backend.suspicion === 'silent' || backend.ejection.ejectedUntil !== 0,
     reason: reasonOf(backend),
-    inFlight: backend.busy.size,
+    inFlight: backend.inFlight,
   };
 }
 
@@ -52,12 +52,13 @@ function reasonOf(backend: Backend): string {
   return cause === 'errors' ? `${consecutiveErrors} answers in a row were errors (5xx)` : `${consecutiveFailures} requests failed in a row`;
 }
 
-function serviceSample({ tier, inFlight, heldCount, counts }: Service): ServiceSample {
+function serviceSample({ tier, inFlight, heldCount, counts, tcp }: Service): ServiceSample {
   return {
     tier,
     inFlight,
     held: heldCount,
     heldTotal: counts.held,
+    tcp: tcp.opened === 0 ? undefined : { ...tcp, ended: { ...tcp.ended } },
     overflows: counts.overflows,
     rateLimited: counts.rateLimited,
     clientAborts: counts.clientAborts,
@@ -76,7 +77,7 @@ function backendSample(backend: Backend, service: string): BackendSample {
     id: backend.id,
     name: backend.name,
     service,
-    inFlight: backend.busy.size,
+    inFlight: backend.inFlight,
     idle: backend.idle.length,
     answers: backend.answers,
     failures: backend.failures,

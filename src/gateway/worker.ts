@@ -71,7 +71,7 @@ function obey(
       send({ kind: 'sample', request: message.request, sample: takeSample(dataplane) });
       break;
     case 'drain':
-      if (!dataplane.plane.isDraining) dataplane.drain();
+      dataplane.drain(message.lastsMs);
       if (!message.keepsIdle) dataplane.endIdle(message.lastsMs);
       every(drainPollMs, () => {
         if (dataplane.plane.clients.size + dataplane.plane.opening.size === 0) exit();

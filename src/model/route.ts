@@ -10,6 +10,8 @@ export interface Route {
   readonly matches: readonly RouteMatch[];
   /** A loopback listener of the gateway that leads to this service only. */
   readonly internalPort?: number;
+  /** Ports of the gateway whose connections are carried to the backends as they are (L4). */
+  readonly tcpPorts?: readonly number[];
   /** A policy string, such as `round-robin` or `peak-ewma?decay=5s`. A gateway that does not know it takes turns. */
   readonly balance: string;
   /** How long the weight of a backend that came or came back grows; 0 = it gets its whole share at once. Absent: 30 s. */
@@ -91,6 +93,8 @@ export interface Backend {
   readonly tier: Tier;
   /** Asked of this backend instead of the route's check: an instance of another release answers to its own. */
   readonly check?: Check;
+  /** How long connections that are carried as they are live on while it drains. Absent: 5 min. */
+  readonly drainMs?: number;
   /** `draining`: no new requests; those in flight go on. */
   readonly state: 'active' | 'draining';
 }

@@ -28,7 +28,19 @@ export function renderTop(status: LiveStatus): readonly string[] {
       ['backend', 'service', 'health', '>share', '>in flight', '>answers', '>failed', '>ejected', 'why'],
       services.flatMap(([key, service]) => service.backends.map((backend) => backendRow(key, backend, service))),
     ),
+    ...tcpLines(services),
   ];
+}
+
+/** A table of the services whose connections are carried as they are, if there are any. */
+function tcpLines(services: readonly (readonly [string, LiveService])[]): readonly string[] {
+  const rows = services.flatMap(([key, { tcp, inFlight, held }]) => {
+    if (tcp === undefined) return [];
+    const bytes = (perSecond: number) => formatSize(Math.round(perSecond));
+    return [[key, String(inFlight), rate(tcp.connectionsPerSecond), String(held), bytes(tcp.bytesToBackendsPerSecond), bytes(tcp.bytesToClientsPerSecond)]];
+  });
+  if (rows.length === 0) return [];
+  return ['', ...tableLines(['TCP service', '>open', '>opened/s', '>waiting', '>to backends/s', '>to clients/s'], rows)];
 }
 
 function serviceRow(key: string, service: LiveService): readonly string[] {

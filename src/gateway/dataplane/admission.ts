@@ -84,6 +84,13 @@ export class Admission {
     return undefined;
   }
 
+  /** Whether one more connection of this client may be carried on. */
+  mayConnect(client: Admitted, now: number): boolean {
+    if (this.#limiter === undefined || this.#rateWaitMs(this.#limiter, client, now) === 0) return true;
+    this.#counts.rateLimited++;
+    return false;
+  }
+
   #rateWaitMs(limiter: RateLimiter, client: Admitted, now: number): number {
     if (!this.#perClient) return limiter.take('', now);
     if (client.rateKey === '') client.rateKey = clientKeyOf(client.peer);

@@ -13,6 +13,7 @@ import { IntrusiveList } from './intrusive-list.ts';
 import { LIMITS } from './limits.ts';
 import { Pipeline } from './pipeline.ts';
 import type { Plane } from './plane.ts';
+import type { TcpTunnel } from './tcp-tunnel.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
 import type { UpstreamTry } from './upstream-try.ts';
 
@@ -47,6 +48,8 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
   draining: boolean;
   /** When it began to drain, in ms; while it does not, nothing. */
   drainingSince = 0;
+  /** How long tunnels to it live on while it drains. */
+  drainMs: number;
   health: BackendFacts['health'] = 'unknown';
   /** The last connection to it was not accepted. */
   refuses = false;
@@ -66,6 +69,8 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
 
   /** Tries and tunnels in flight, oldest first. */
   readonly busy = new IntrusiveList<UpstreamTry>();
+  /** Connections carried to it as they are, and those on their way to it. */
+  readonly tcpTunnels = new Set<TcpTunnel>();
   /** Kept connections, the longest unused first; the last is taken first. */
   readonly idle: UpstreamConnection[] = [];
   /** Made when it is first needed. */
@@ -99,10 +104,11 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
     this.effectiveWeight = config.weight;
     this.tier = config.tier;
     this.draining = config.state === 'draining';
+    this.drainMs = config.drainMs ?? LIMITS.tunnelDrainMs;
   }
 
   get inFlight(): number {
-    return this.busy.size;
+    return this.busy.size + this.tcpTunnels.size;
   }
 
   /** What is silent answers as little as what refuses. */
@@ -122,6 +128,7 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
     }
     this.tier = config.tier;
     this.draining = config.state === 'draining';
+    this.drainMs = config.drainMs ?? LIMITS.tunnelDrainMs;
     if (!this.draining) this.drainingSince = 0;
     else this.closeIdle();
   }

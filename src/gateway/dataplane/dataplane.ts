@@ -31,7 +31,6 @@ interface Listener {
 /** One worker's data plane: listeners, connections, services and their backends, configured as a whole. */
 export class Dataplane implements Disposable {
   readonly plane: Plane;
-  readonly services = new Map<string, Service>();
   readonly backends = new Map<string, Backend>();
   /** Taken out of the configuration while requests were in flight. */
   readonly #leaving = new Set<Backend>();
@@ -43,6 +42,10 @@ export class Dataplane implements Disposable {
     this.plane = new Plane(seed);
     const suspicions = new Suspicions(this.plane, this.services, this.backends);
     this.#timers = [every(suspicionPeriodMs, () => suspicions.sweep()), every(deadlinePeriodMs, () => this.#sweepDeadlines())];
+  }
+
+  get services(): Map<string, Service> {
+    return this.plane.services;
   }
 
   get revision(): number {
@@ -114,8 +117,10 @@ export class Dataplane implements Disposable {
   }
 
   /** Takes no new connections and ends each one after its answer: so a client learns of it before it sends the next request, and not under its hand. */
-  drain(): void {
+  drain(lastsMs: number): void {
     this.plane.isDraining = true;
+    // What is left when the time is over ends with the worker: tunnels are to end in order before.
+    this.plane.drain = { since: this.plane.tick(), drainMs: lastsMs * 0.9 };
     for (const id of [...this.#listeners.keys()]) this.unlisten(id);
   }
 
@@ -135,6 +140,7 @@ export class Dataplane implements Disposable {
     for (const backend of [...this.backends.values(), ...this.#leaving]) {
       backend.closeIdle();
       for (const upstream of backend.busy.toArray()) upstream.abandon();
+      for (const tunnel of [...backend.tcpTunnels]) tunnel.destroy();
     }
   }
 
@@ -163,7 +169,7 @@ export class Dataplane implements Disposable {
   #release(backend: Backend): void {
     backend.draining = true;
     backend.closeIdle();
-    if (backend.busy.size > 0) this.#leaving.add(backend);
+    if (backend.inFlight > 0) this.#leaving.add(backend);
   }
 
   #sweepDeadlines(): void {
@@ -173,14 +179,25 @@ export class Dataplane implements Disposable {
       if (client.deadlineAt <= now) client.expired();
       client = next;
     }
-    for (const backend of this.backends.values()) sweepBackend(backend, now);
+    for (const backend of this.backends.values()) {
+      sweepBackend(backend, now);
+      this.#drainTunnels(backend, now);
+    }
     for (const backend of this.#leaving) {
       sweepBackend(backend, now);
-      if (backend.busy.size === 0) this.#leaving.delete(backend);
+      this.#drainTunnels(backend, now);
+      if (backend.inFlight === 0) this.#leaving.delete(backend);
     }
     for (const service of this.services.values()) {
       if (service.sweep(now)) this.plane.onReport();
     }
+  }
+
+  #drainTunnels(backend: Backend, now: number): void {
+    if (backend.draining && backend.drainingSince === 0) backend.drainingSince = now;
+    if (backend.tcpTunnels.size === 0) return;
+    const own = backend.draining ? { since: backend.drainingSince, drainMs: backend.drainMs } : undefined;
+    for (const tunnel of backend.tcpTunnels) tunnel.drain([own, this.plane.drain]);
   }
 }
 

@@ -9,6 +9,7 @@ import { type Origin, originBehind, originOf } from './origin.ts';
 import type { Plane } from './plane.ts';
 import { readProtocol } from './protocol-step.ts';
 import { readProxyHeader } from './proxy-step.ts';
+import { openTunnel } from './tcp-tunnel.ts';
 import { TlsWire } from './tls-wire.ts';
 import { type ClientWire, Wire, type WireUser } from './wire.ts';
 
@@ -93,14 +94,14 @@ export class FrontDoor {
     this.#tls.secure(socket, origin, (secured, its) => {
       opening.delete(socket);
       if (secured.alpnProtocol === 'h2') this.#serve(() => new Http2Connection(this.#plane, secured, its));
-      else this.#serveHttp1(its, (user) => new TlsWire(secured, socket, user, this.#plane.readBuffer), secured);
+      else this.#serveBytes(its, (user) => new TlsWire(secured, socket, user, this.#plane.readBuffer), secured);
     });
   }
 
   #openPlain(socket: Socket, origin: Origin, gone: (() => void) | undefined): void {
     const openWire = (user: WireUser) => Wire.accepted(socket, user, this.#plane.readBuffer, gone);
     if (this.#settings.http2 !== true) {
-      this.#serveHttp1(origin, openWire, socket);
+      this.#serveBytes(origin, openWire, socket);
       return;
     }
     const { opening } = this.#plane;
@@ -108,7 +109,7 @@ export class FrontDoor {
     readProtocol(socket, (protocol) => {
       opening.delete(socket);
       if (protocol === undefined) gone?.();
-      else if (protocol === 'http/1.1') this.#serveHttp1(origin, openWire, socket);
+      else if (protocol === 'http/1.1') this.#serveBytes(origin, openWire, socket);
       else {
         socket.once('close', () => gone?.());
         this.#serve(() => new Http2Connection(this.#plane, socket, origin));
@@ -116,10 +117,12 @@ export class FrontDoor {
     });
   }
 
-  #serveHttp1(origin: Origin, openWire: (user: WireUser) => ClientWire, socket: Socket): void {
+  #serveBytes(origin: Origin, openWire: (user: WireUser) => ClientWire, socket: Socket): void {
     // What came with an earlier step's bytes.
     const early: Buffer | null = socket.readableLength > 0 ? socket.read() : null;
-    this.#serve(() => new ClientConnection(this.#plane, origin, openWire, early));
+    const { tcp } = this.#settings;
+    if (tcp !== undefined) openTunnel(this.#plane, { service: tcp, origin, openWire, early });
+    else this.#serve(() => new ClientConnection(this.#plane, origin, openWire, early));
   }
 
   /** The last step: who the client is and what it speaks are known. */

@@ -57,6 +57,8 @@ export const LIMITS = {
   takeMinBytesPerSecond: 240,
   tunnelIdleMs: 3_600_000,
   streamIdleMs: 300_000,
+  /** Of tunnels to a backend that drains or is gone, unless it is told otherwise (R-26). */
+  tunnelDrainMs: 300_000,
   /** Before idle connections of a gateway that drains are closed, and over how long that is spread. */
   drainGraceMs: 500,
   drainSpreadMs: 2_000,
@@ -97,9 +99,16 @@ export interface ServiceTimes {
   readonly connectMs: number;
   readonly answerMs: number;
   readonly idleMs: number;
+  /** Without a byte either way through a connection that is carried as it is. */
+  readonly tunnelIdleMs: number;
 }
 
-export const DEFAULT_TIMES: ServiceTimes = { connectMs: LIMITS.connectTimeoutMs, answerMs: LIMITS.answerHeadTimeoutMs, idleMs: LIMITS.answerIdleMs };
+export const DEFAULT_TIMES: ServiceTimes = {
+  connectMs: LIMITS.connectTimeoutMs,
+  answerMs: LIMITS.answerHeadTimeoutMs,
+  idleMs: LIMITS.answerIdleMs,
+  tunnelIdleMs: LIMITS.tunnelIdleMs,
+};
 
 /** How long a connection that a backend keeps may idle (R-11): what its `Keep-Alive: timeout` says less a margin; -1 = it says nothing. */
 export function keptForMs(hintSeconds: number): number {

@@ -22,6 +22,8 @@ export interface ConnectionLimits {
 export interface ListenerSettings {
   /** All its requests go to the service that has this port. */
   readonly internalPort?: number;
+  /** All its connections are carried to this service (`app/service`) as they are. */
+  readonly tcp?: string;
   /** Ranges of the proxies whose connections begin with a header of the PROXY protocol, which says who the client is. */
   readonly proxyFrom?: readonly string[];
   /** Absent: connections are not secure. */

@@ -14,6 +14,8 @@ import { LIMITS } from './limits.ts';
 import { RoutingTable } from './routing-table.ts';
 import type { Service } from './service.ts';
 import { Slabs } from './slabs.ts';
+import { TunnelBuffers } from './tunnel-buffers.ts';
+import type { TunnelDrain } from './tunnel-drain.ts';
 import type { UpstreamTry } from './upstream-try.ts';
 import { Views } from './views.ts';
 
@@ -24,6 +26,8 @@ const idDigits = 10;
 /** What all connections of one worker share. */
 export class Plane {
   table = new RoutingTable<Service>([]);
+  /** By `app/service`. */
+  readonly services = new Map<string, Service>();
   /** Services by the port of their internal listener. */
   readonly internal = new Map<number, Service>();
   readonly clients = new IntrusiveList<Client>();
@@ -34,6 +38,7 @@ export class Plane {
   readonly unproven = new Set<Client>();
   readonly connections = new ConnectionCounts();
   readonly slabs = new Slabs();
+  readonly tunnelBuffers = new TunnelBuffers();
   /** All connections are read into it: one read is used up or copied before the next. */
   readonly readBuffer = Buffer.allocUnsafeSlow(LIMITS.readBytes);
   /** For what is written at once. Give it up with `renewScratch` when the write is pending. */
@@ -42,6 +47,8 @@ export class Plane {
   requestHead = new Head();
   answerHead = new Head();
   isDraining = false;
+  /** Of the worker as a whole. */
+  drain: TunnelDrain | undefined;
   accessLog: AccessLog | undefined;
 
   clientsAccepted = 0;
@@ -121,7 +128,7 @@ export class Plane {
 
   /** A try has left its backend's list. */
   leftBackend(backend: Backend): void {
-    if (backend.busy.size > 0) return;
+    if (backend.inFlight > 0) return;
     // A probe that its client gave up has told nothing: the next may be made.
     backend.isProbed = false;
     if (backend.draining) this.onReport();

@@ -18,6 +18,7 @@ import { LIMITS, type ServiceTimes } from './limits.ts';
 import { ServiceCounts } from './service-counts.ts';
 import { balancerOf, policyOf, type ServicePolicy } from './service-policy.ts';
 import { stickyTokenOf } from './sticky-token.ts';
+import { TcpCounts } from './tcp-counts.ts';
 
 /** What is asked of a backend under suspicion. */
 const defaultProbePath = '/';
@@ -37,6 +38,7 @@ export class Service {
   readonly budget = new RetryBudget();
   readonly counts = new ServiceCounts();
   inFlight = 0;
+  readonly tcp = new TcpCounts();
 
   /** Some backend is still young: its weight grows. */
   isRamping = false;

@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { parseDurationMs } from '#base/duration';
-import { isName } from '#base/name';
 import { trafficShape } from '#model/traffic-schema';
 import { balanceIssue } from '#policy/balance/balancers';
 import { isLoopback } from './config-values.ts';
-import { address, file, listeners, trust } from './listener-schema.ts';
+import { address, file, listeners, serviceName, trust } from './listener-schema.ts';
 
 const MAX_BACKENDS = 1_000;
 const MAX_ROUTES = 10_000;
@@ -25,8 +24,6 @@ const path = z
   .refine((text) => PATH.test(text) && !text.split('/').some((part) => part === '.' || part === '..'), 'must be a path such as "/api", without "." or ".."');
 
 const host = z.string().refine((text) => HOST.test(text.toLowerCase()), 'must be a host name such as "shop.example.com", or "*" for any');
-
-const serviceName = z.string().refine(isName, 'must be 1 to 40 of a-z, 0-9 and "-", and neither begin nor end with "-"');
 
 /** Who reaches it can read and reload. */
 const admin = address.refine((text) => isLoopback(text), 'must be a loopback address: who reaches it can read and reload');
@@ -76,6 +73,7 @@ export const serviceSchema = z.strictObject({
   clientCa: z.union([file, z.strictObject({ file, required: z.boolean().optional() })], 'must be the path of a PEM file, or { file, required }').optional(),
   ...trafficShape,
   stickyDrain: duration.optional(),
+  drain: duration.optional(),
 });
 
 /** The file of a gateway of its own, as people write it. */
@@ -96,7 +94,7 @@ export const gatewaySchema = z.strictObject({
   drain: duration.optional(),
   preDrain: duration.optional(),
   stickySecret: z.string().min(16, 'must have at least 16 characters').max(256, 'must have at most 256 characters').optional(),
-  routes: z.array(route).min(1, 'must have at least one route').max(MAX_ROUTES, `must have at most ${MAX_ROUTES} routes`),
+  routes: z.array(route).max(MAX_ROUTES, `must have at most ${MAX_ROUTES} routes`).optional(),
   services: z.record(serviceName, serviceSchema),
 });
 

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { isName } from '#base/name';
 import { parseCidr } from '../dataplane/ip-address.ts';
 import { parseAddress } from './config-values.ts';
 
+const A_NAME = 'must be 1 to 40 of a-z, 0-9 and "-", and neither begin nor end with "-"';
 const MAX_LISTENERS = 64;
 const MAX_RANGES = 256;
 const MAX_CERTIFICATES = 1_000;
@@ -48,6 +50,9 @@ export const trust = z.union(
 const A_REDIRECT = 'must be https, or the port to which clients are sent';
 const redirect = z.union([z.literal('https'), z.int(A_REDIRECT).min(1, A_REDIRECT).max(65_535, A_REDIRECT)], A_REDIRECT);
 
+/** What a service of the file may be called. */
+export const serviceName = z.string(A_NAME).refine((text): boolean => isName(text), A_NAME);
+
 const listener = z.strictObject({
   address,
   redirect: redirect.optional(),
@@ -55,10 +60,10 @@ const listener = z.strictObject({
   trust: trust.optional(),
   tls: tls.optional(),
   http2: z.boolean('must be true or false').optional(),
-  tcp: z.never('is not available yet in this version: listeners are plain HTTP').optional(),
+  tcp: serviceName.optional(),
 });
 
-const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address, tls, http2, redirect, proxyProtocol, trust }, or a list of them';
+const A_LISTENER = 'must be an address such as "0.0.0.0:8080", { address, tls, http2, tcp, redirect, proxyProtocol, trust }, or a list of them';
 /** Where clients reach the gateway. */
 export const listeners = z.union(
   [

@@ -144,7 +144,7 @@ test('every mistake is told at once, with what was probably meant', () => {
   );
 });
 
-test('what can only be a mistake is refused: hidden routes, the same backend or port twice, certificates without a key, TCP listeners', () => {
+test('what can only be a mistake is refused: hidden routes, the same backend or port twice, certificates without a key, listeners that lead nowhere', () => {
   deepEqual(issuesOf({ ...small, routes: [{ service: 'web' }, { host: '*', path: '/', service: 'web' }] }), [
     'routes.1 has the same host and path as routes.0, which would get all its requests',
   ]);
@@ -157,9 +157,24 @@ test('what can only be a mistake is refused: hidden routes, the same backend or 
     'listen.0.tls.certificates.0.key is missing: it must be the path of a PEM file',
     'listen.0.tls.minVersion must be 1.2 or 1.3',
   ]);
-  deepEqual(issuesOf({ ...small, listen: [{ address: '127.0.0.1:5432', tcp: 5432 }] }), [
-    'listen.0.tcp is not available yet in this version: listeners are plain HTTP',
+  deepEqual(issuesOf({ ...small, listen: ['127.0.0.1:80', { address: '127.0.0.1:5432', tcp: 'wbe' }] }), ['listen.1.tcp is "wbe", but there are only web']);
+  deepEqual(issuesOf({ listen: ['127.0.0.1:80', { address: '127.0.0.1:5432', tcp: 'web' }], services: small.services }), [
+    'listen.0 has no routes to follow; add "routes", or "tcp" with the name of a service',
   ]);
+  deepEqual(
+    issuesOf({ listen: { address: '127.0.0.1:5432', tcp: 'db', redirect: 'https' }, services: { db: { backends: ['127.0.0.1:1'], clientCa: 'ca.pem' } } }),
+    [
+      'listen.redirect is for requests: connections of a listener with "tcp" are carried as they are',
+      'listen.tcp is "db", which wants certificates of its clients ("clientCa"): that is only checked of requests',
+    ],
+  );
+  for (const balance of ['sticky', 'hash?on=path', 'maglev?on=header:x-user'])
+    deepEqual(
+      issuesOf({ listen: { address: '127.0.0.1:5432', tcp: 'db' }, services: { db: { backends: ['127.0.0.1:1'], balance } } }).map((issue) =>
+        issue.slice(0, 27),
+      ),
+      ['listen.tcp is balanced by "'],
+    );
   ok(issuesOf('text').length === 1 && issuesOf(undefined).length === 1);
 });
 
@@ -183,4 +198,22 @@ test('addresses and rates are read back as they are written', () => {
   for (const text of ['', ':80', '1.2.3.4', '1.2.3.4:', '1.2.3.4:65536', '::1:80', '[::1]', 'http://1.2.3.4:80'])
     equal(typeof parseAddress(text), 'string', text);
   deepEqual(['100/s', '30/m', '0.5/s', '0/s', '5', '5/d'].map(parseRate), [100, 0.5, 0.5, undefined, undefined, undefined]);
+});
+
+test('a file for connections only needs no routes; what they lead to, and how long they live on in a drain, is resolved', () => {
+  const resolved = resolveGatewayConfig(
+    {
+      name: 'edge',
+      trust: ['10.0.0.0/8'],
+      listen: { address: '0.0.0.0:5432', tcp: 'db', proxyProtocol: ['10.0.0.0/8'] },
+      services: { db: { backends: ['127.0.0.1:5433', { address: '127.0.0.1:5434', tier: 'backup' }], balance: 'hash', drain: '1m' } },
+    },
+    { secret: 'x' },
+  );
+  ok(resolved.ok);
+  deepEqual(resolved.config.listeners, [{ address: { host: '0.0.0.0', port: 5432 }, settings: { tcp: 'edge/db', proxyFrom: ['10.0.0.0/8'], http2: false } }]);
+  deepEqual(
+    resolved.config.routes.map(({ matches, backends }) => [matches, backends.map(({ drainMs, tier }) => `${tier} ${drainMs}`)]),
+    [[[], ['primary 60000', 'backup 60000']]],
+  );
 });

@@ -60,11 +60,11 @@ export function resolveGatewayConfig(value: unknown, options: { readonly secret:
   if (issues.length > 0) return { ok: false, issues };
   const name = parseName(input.name ?? DEFAULT_NAME, 'a gateway');
   const matches = new Map<string, RouteMatch[]>();
-  for (const { host = '*', path = '/', service } of input.routes) matches.set(service, [...(matches.get(service) ?? []), { host, path }]);
+  for (const { host = '*', path = '/', service } of input.routes ?? []) matches.set(service, [...(matches.get(service) ?? []), { host, path }]);
   const secret = input.stickySecret ?? options.secret;
   const config: StandaloneConfig = {
     name,
-    listeners: listenersOf(input, options.folder ?? ''),
+    listeners: listenersOf(input, { app: name, folder: options.folder ?? '' }),
     admin: input.admin === undefined ? DEFAULT_ADMIN : addressOf(input.admin),
     ...(input.workers === undefined ? {} : { workers: input.workers }),
     ...(input.accessLog === undefined ? {} : { accessLog: input.accessLog }),
@@ -101,12 +101,12 @@ function routeOf(parts: {
     ...(isSticky ? { stickySecret: secret } : {}),
     ...(check === undefined ? {} : { check: checkOf(check) }),
     ...resolveTraffic(traffic, { usesDraining: true, ...(isSticky ? { stickyDrainMs } : {}), ...(pipeline ? { pipeline } : {}) }),
-    backends: backends.map((given) => backendOf(key, typeof given === 'string' ? { address: given } : given)),
+    backends: backends.map((given) => backendOf(key, typeof given === 'string' ? { address: given } : given, optionalMs(service.drain))),
   };
 }
 
 /** A backend is known by its address: what moves in the list stays what it is. */
-function backendOf(service: string, given: Exclude<ServiceInput['backends'][number], string>): Backend {
+function backendOf(service: string, given: Exclude<ServiceInput['backends'][number], string>, drainMs: number | undefined): Backend {
   const address = addressOf(given.address);
   return {
     id: `${service}/${formatAddress(address)}` as InstanceId,
@@ -115,6 +115,7 @@ function backendOf(service: string, given: Exclude<ServiceInput['backends'][numb
     address,
     weight: given.weight ?? 1,
     tier: given.tier ?? 'primary',
+    ...(drainMs === undefined ? {} : { drainMs }),
     state: given.drain ? 'draining' : 'active',
   };
 }

@@ -1,6 +1,9 @@
 import { resolve } from 'node:path';
 import { parseDurationMs } from '#base/duration';
+import type { Name } from '#base/name';
+import { nearest } from '#model/nearest';
 import type { SpecIssue } from '#model/spec-issues';
+import { DEFAULT_BALANCE, makeBalancer } from '#policy/balance/balancers';
 import type { Address } from '#world/world';
 import type { ConnectionLimits, ListenerSettings } from '../dataplane/listener-settings.ts';
 import type { TlsSettings } from '../tls/tls-settings.ts';
@@ -27,6 +30,7 @@ type ListenerInput = Exclude<GatewayInput['listen'], readonly unknown[]>;
 type TlsInput = NonNullable<Exclude<ListenerInput, string>['tls']>;
 
 interface Where {
+  readonly app: Name;
   readonly folder: string;
   readonly at: readonly string[];
   readonly limits: GatewayInput['limits'];
@@ -35,19 +39,25 @@ interface Where {
 }
 
 /** Where the gateway listens, by a file that was checked. Paths in it begin at `folder`. */
-export function listenersOf({ listen, trust, limits }: GatewayInput, folder: string): readonly PlannedListener[] {
+export function listenersOf(
+  { listen, trust, limits }: GatewayInput,
+  { app, folder }: { readonly app: Name; readonly folder: string },
+): readonly PlannedListener[] {
   return (Array.isArray(listen) ? listen : [listen]).map((given, index) => {
     const at = Array.isArray(listen) ? ['listen', String(index)] : ['listen'];
-    return listenerOf({ trust, ...(typeof given === 'string' ? { address: given } : given) }, { folder, at, limits, httpsPort: httpsPortOf(listen) });
+    return listenerOf({ trust, ...(typeof given === 'string' ? { address: given } : given) }, { app, folder, at, limits, httpsPort: httpsPortOf(listen) });
   });
 }
 
-function listenerOf({ address, redirect, proxyProtocol, trust, tls, http2 }: Exclude<ListenerInput, string>, where: Where): PlannedListener {
+function listenerOf({ address, redirect, proxyProtocol, trust, tls, http2, tcp }: Exclude<ListenerInput, string>, where: Where): PlannedListener {
   const settings: ListenerSettings = {
     ...(redirect === undefined ? {} : { redirectPort: redirect === 'https' ? where.httpsPort : redirect }),
+    ...(tcp === undefined ? {} : { tcp: `${where.app}/${tcp}` }),
     ...(proxyProtocol === undefined ? {} : { proxyFrom: proxyProtocol }),
-    ...(http2 === undefined ? {} : { http2 }),
-    ...(trust === undefined ? {} : { trust: Array.isArray(trust) ? { from: trust, hops: 1 } : { from: trust.from, hops: trust.hops ?? 1 } }),
+    ...(tcp !== undefined ? { http2: false } : http2 === undefined ? {} : { http2 }),
+    ...(trust === undefined || tcp !== undefined
+      ? {}
+      : { trust: Array.isArray(trust) ? { from: trust, hops: 1 } : { from: trust.from, hops: trust.hops ?? 1 } }),
     ...(where.limits === undefined ? {} : { limits: limitsOf(where.limits) }),
   };
   return {
@@ -75,7 +85,7 @@ function httpsPortOf(listen: GatewayInput['listen']): number {
   return secure === undefined || typeof secure === 'string' ? httpsPort : addressOf(secure.address).port;
 }
 
-/** Addresses that are given twice, and redirects of what is HTTPS already. */
+/** Addresses that are given twice, redirects of what is HTTPS already, listeners that lead nowhere, and policies that look at what is not there. */
 export function listenerIssues(input: GatewayInput): readonly SpecIssue[] {
   const issues: SpecIssue[] = [];
   const seen = new Set<string>();
@@ -88,10 +98,30 @@ export function listenerIssues(input: GatewayInput): readonly SpecIssue[] {
   const listeners = Array.isArray(input.listen) ? input.listen : [input.listen];
   listeners.forEach((given, index) => {
     const at = Array.isArray(input.listen) ? ['listen', String(index)] : ['listen'];
-    taken(typeof given === 'string' ? given : given.address, at);
-    if (typeof given !== 'string' && given.redirect !== undefined && given.tls !== undefined)
+    const { address, tcp, tls, redirect } = typeof given === 'string' ? { address: given } : given;
+    taken(address, at);
+    if (redirect !== undefined && tls !== undefined)
       issues.push({ path: [...at, 'redirect'], message: 'is for listeners without TLS: this one speaks HTTPS itself' });
+    if (redirect !== undefined && tcp !== undefined)
+      issues.push({ path: [...at, 'redirect'], message: 'is for requests: connections of a listener with "tcp" are carried as they are' });
+    if (tcp !== undefined) issues.push(...tcpIssues(input, tcp, [...at, 'tcp']));
+    else if (redirect === undefined && (input.routes ?? []).length === 0)
+      issues.push({ path: at, message: 'has no routes to follow; add "routes", or "tcp" with the name of a service' });
   });
   if (input.admin !== undefined) taken(input.admin, ['admin']);
   return issues;
+}
+
+function tcpIssues({ services }: GatewayInput, name: string, path: readonly string[]): readonly SpecIssue[] {
+  const service = Object.hasOwn(services, name) ? services[name] : undefined;
+  if (service === undefined) {
+    const known = Object.keys(services);
+    const meant = nearest(name, known);
+    return [{ path, message: `is "${name}", but there are only ${known.join(', ') || 'no services'}`, ...(meant ? { nearest: meant } : {}) }];
+  }
+  if (service.clientCa !== undefined)
+    return [{ path, message: `is "${name}", which wants certificates of its clients ("clientCa"): that is only checked of requests` }];
+  const { affinity, sticky, text } = makeBalancer(service.balance ?? DEFAULT_BALANCE);
+  if (sticky === undefined && (affinity === undefined || affinity.kind === 'client')) return [];
+  return [{ path, message: `is balanced by "${text}", which looks at requests, and a connection that is carried as it is has none; use for instance "hash"` }];
 }

@@ -43,7 +43,8 @@ export async function secureConfig(config: StandaloneConfig, now: UnixMs): Promi
       if (tls === undefined) return { address, ...(settings === undefined ? {} : { settings }) };
       const { unknownNames, minVersion } = tls;
       const certificates = await readCertificates(tls, issues);
-      const protocols = settings?.http2 === false ? PROTOCOLS_WITHOUT_HTTP2 : PROTOCOLS;
+      // What a carried connection speaks is between its ends.
+      const protocols = settings?.tcp !== undefined ? [] : settings?.http2 === false ? PROTOCOLS_WITHOUT_HTTP2 : PROTOCOLS;
       return { address, settings: { ...settings, tls: { certificates, unknownNames, minVersion, protocols, clients: policies } } };
     }),
   );

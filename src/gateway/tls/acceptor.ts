@@ -40,7 +40,7 @@ export class Acceptor {
       key: certificate.key,
       minVersion: settings.minVersion,
       ciphers,
-      ALPNProtocols: [...settings.protocols],
+      ...(settings.protocols.length === 0 ? {} : { ALPNProtocols: [...settings.protocols] }),
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       handshakeTimeout: LIMITS.handshakeTimeoutMs,
       ticketKeys: tickets.bytes,
