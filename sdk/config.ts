@@ -116,8 +116,10 @@ export interface Placement {
   readonly constraints?: Readonly<Record<string, string>>;
 }
 
-/** Which requests reach the service. */
+/** Which requests reach the service; or, with `tcp` alone, the port of the gateways whose connections are carried to it as they are. */
 export interface RouteConfig {
+  /** `5432` */
+  readonly tcp?: number;
   /** Exact, or `'*'` for any: `'*'` */
   readonly host?: string;
   /** All paths at and below this one: `'/'` */

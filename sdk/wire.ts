@@ -171,6 +171,8 @@ export interface ServiceView {
   readonly activeSlot?: number;
   readonly internalPort?: number;
   readonly routes: readonly { readonly host: string; readonly path: string }[];
+  /** Ports of the gateways whose connections are carried to it as they are. */
+  readonly tcpPorts?: readonly number[];
   /** Why it is not as wanted; empty when it is. */
   readonly pending: readonly string[];
 }

@@ -65,5 +65,6 @@ function shortName(instance: string): string {
 /** Where people reach these services through the gateway at `host:port`. */
 export function urlsOf(services: readonly ServiceView[], gateway: { readonly host: string; readonly port: number }): readonly string[] {
   const urls = services.flatMap((service) => service.routes.map(({ host, path }) => `http://${host === '*' ? gateway.host : host}:${gateway.port}${path}`));
-  return [...new Set(urls)];
+  const ports = services.flatMap(({ tcpPorts = [] }) => tcpPorts.map((port) => `tcp://${gateway.host}:${port}`));
+  return [...new Set([...urls, ...ports])];
 }

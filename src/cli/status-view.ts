@@ -1,4 +1,4 @@
-import type { AppView, InstanceView, NodeView, StatusView } from '@haven/sdk';
+import type { AppView, InstanceView, NodeView, ServiceView, StatusView } from '@haven/sdk';
 import { formatSize } from '#base/bytes';
 import { formatAge, paint, plural, printable, tableLines } from './output.ts';
 import { paintState } from './state-style.ts';
@@ -109,13 +109,17 @@ function isWell(instance: InstanceView): boolean {
 function routeLines(apps: readonly AppView[], { traffic }: StatusSnapshot): readonly string[] {
   const rows = apps.flatMap((view) =>
     view.services.flatMap((service) =>
-      service.routes.map((route) => {
+      placesOf(service).map((place) => {
         const name = `${view.name}/${service.service}`;
-        return [`${route.host}${route.path}`, name, ...trafficCells(traffic?.services[name])];
+        return [place, name, ...trafficCells(traffic?.services[name])];
       }),
     ),
   );
   return rows.length === 0 ? [] : tableLines(['ROUTE', 'SERVICE', '>REQUESTS/S', '>P50', '>P95', '>P99', '>ERRORS', ''], rows);
+}
+
+function placesOf({ routes, tcpPorts = [] }: ServiceView): readonly string[] {
+  return [...routes.map(({ host, path }) => `${host}${path}`), ...tcpPorts.map((port) => `tcp:${port}`)];
 }
 
 function trafficCells(traffic: ServiceTraffic | undefined): readonly string[] {

@@ -54,7 +54,7 @@ export function resolveService(
     stop: resolveStop(input.stop),
     restart: resolveRestart(input.restart, tell),
     placement: resolvePlacement(input, tell),
-    routes: (input.routes ?? []).map(resolveRoute),
+    ...resolveRoutes(input.routes ?? [], tell),
     fetchTimeoutMs: parseDurationMs(input.fetchTimeout ?? DEFAULTS.fetchTimeout),
   };
   checkPort(input, { listens, tell });
@@ -208,6 +208,14 @@ function resolvePlacement(input: ServiceInput, tell: Tell): PlacementSpec {
     ...(placement?.pool === undefined ? {} : { pool: placement.pool as Name }),
     constraints: placement?.constraints ?? {},
   };
+}
+
+function resolveRoutes(inputs: NonNullable<ServiceInput['routes']>, tell: Tell): Pick<ServiceSpec, 'routes' | 'tcpPorts'> {
+  const tcpPorts = inputs.flatMap(({ tcp }) => tcp ?? []);
+  const routes = inputs.filter(({ tcp }) => tcp === undefined).map(resolveRoute);
+  if (tcpPorts.length === 0) return { routes };
+  if (routes.length > 0) tell(['routes'], 'must be all "tcp" or all of hosts and paths: a service speaks one protocol');
+  return { routes, tcpPorts };
 }
 
 function resolveRoute(input: NonNullable<ServiceInput['routes']>[number]): RouteMatch {

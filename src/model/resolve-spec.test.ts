@@ -140,6 +140,13 @@ const REFUSED: readonly (readonly [config: unknown, ...issues: RegExp[]])[] = [
   [{ name: 'shop', web: { ...web, routes: [{ host: 'a b' }] } }, /^web\.routes\.0\.host: must be a host name/],
   [{ name: 'shop', web: { ...web, routes: [{ path: '/a/../b' }] } }, /^web\.routes\.0\.path: must be a path/],
   [{ name: 'shop', web: { ...web, routes: [{ host: 'a', tls: 'auto' }] } }, /^web\.routes\.0\.tls: is not available yet/],
+  [{ name: 'shop', db: { ...web, routes: [{ tcp: 5432, host: 'a' }] } }, /^db\.routes\.0: must have "tcp", or "host" and "path"/],
+  [{ name: 'shop', db: { ...web, routes: [{ tcp: 70_000 }] } }, /^db\.routes\.0\.tcp: must be a whole number from 1 to 65535/],
+  [{ name: 'shop', db: { ...web, routes: [{ tcp: 5432 }, { host: 'a' }] } }, /^db\.routes: must be all "tcp" or all of hosts and paths/],
+  [
+    { name: 'shop', a: { ...web, routes: [{ tcp: 5432 }] }, b: { ...web, routes: [{ tcp: 5433 }, { tcp: 5432 }] } },
+    /^b\.routes\.1: repeats the port 5432 of service "a"/,
+  ],
   [{ name: 'shop', web: { ...web, routes: [{}, { path: '/' }] } }, /^web\.routes\.1: repeats the route "\*" "\/" of service "web"/],
   [
     { name: 'shop', web: { ...web, routes: [{ host: 'A.example', path: '/x/' }] }, api: { ...web, routes: [{ host: 'a.example', path: '/x' }] } },

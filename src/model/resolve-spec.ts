@@ -110,7 +110,7 @@ function resolveMerged(config: Fields): Resolution {
     if (service) services[key] = service;
   }
   if (serviceEntries.length === 0) issues.push({ path: [], message: "has no service: add one, such as web: { run: { process: 'node server.js' } }" });
-  issues.push(...duplicateRoutes(Object.values(services)));
+  issues.push(...duplicateRoutes(Object.values(services)), ...duplicateTcpPorts(Object.values(services)));
   if (!settings.success) return { spec: undefined, issues, warnings };
   const { name, env = {}, secrets = [], release, revertScope = 'service' } = settings.data;
   issues.push(...secretClashes(secrets, { env, services: Object.values(services) }));
@@ -169,6 +169,19 @@ function duplicateRoutes(services: readonly ServiceSpec[]): readonly SpecIssue[]
               message: `repeats the route "${host}" "${path}" of service "${owner}": a request goes to one service only`,
             },
           ];
+    }),
+  );
+}
+
+function duplicateTcpPorts(services: readonly ServiceSpec[]): readonly SpecIssue[] {
+  const ownerByPort = new Map<number, Name>();
+  return services.flatMap(({ name, tcpPorts = [] }) =>
+    tcpPorts.flatMap((port, index) => {
+      const owner = ownerByPort.get(port);
+      ownerByPort.set(port, owner ?? name);
+      return owner === undefined
+        ? []
+        : [{ path: [name, 'routes', String(index)], message: `repeats the port ${port} of service "${owner}": a connection goes to one service only` }];
     }),
   );
 }

@@ -114,16 +114,22 @@ const placement = z.strictObject({
   constraints: z.record(z.string(), z.string()).optional(),
 });
 
-const route = z.strictObject({
-  host: z
-    .string()
-    .refine((host) => HOST.test(host.toLowerCase()), 'must be a host name such as "shop.example.com", or "*" for any')
-    .optional(),
-  path: z
-    .string()
-    .refine((path) => PATH.test(path) && !path.split('/').some((part) => part === '.' || part === '..'), 'must be a path such as "/api", without "." or ".."')
-    .optional(),
-});
+const route = z
+  .strictObject({
+    tcp: wholeNumber({ from: 1, to: 65_535 }).optional(),
+    host: z
+      .string()
+      .refine((host) => HOST.test(host.toLowerCase()), 'must be a host name such as "shop.example.com", or "*" for any')
+      .optional(),
+    path: z
+      .string()
+      .refine((path) => PATH.test(path) && !path.split('/').some((part) => part === '.' || part === '..'), 'must be a path such as "/api", without "." or ".."')
+      .optional(),
+  })
+  .refine(
+    ({ tcp, host, path }) => tcp === undefined || (host === undefined && path === undefined),
+    'must have "tcp", or "host" and "path": a connection that is carried as it is has neither',
+  );
 
 /** One service as people write it. */
 export const serviceSchema = z.strictObject({

@@ -44,6 +44,8 @@ export interface ServiceSpec {
   readonly restart: RestartSpec;
   readonly placement: PlacementSpec;
   readonly routes: readonly RouteMatch[];
+  /** Ports of the gateways whose connections are carried to it as they are; a service has these or `routes`, because it speaks one protocol. Absent: none. */
+  readonly tcpPorts?: readonly number[];
   readonly fetchTimeoutMs: number;
 }
 

@@ -2,7 +2,7 @@ import { PlatformError } from '#base/errors';
 import type { App, Release } from '#model/app';
 import { keyOf, PREFIX } from '#model/keys';
 import type { Route } from '#model/route';
-import type { AppSpec, RouteMatch } from '#model/spec';
+import type { AppSpec, ServiceSpec } from '#model/spec';
 import type { Store } from '#store/store';
 import { readOne, readPrefix } from './cluster-state.ts';
 
@@ -13,9 +13,9 @@ import { readOne, readPrefix } from './cluster-state.ts';
 export async function checkRoutes(store: Store, spec: AppSpec): Promise<void> {
   const ownersByRoute = await otherOwners(store, spec.name);
   const issues = Object.values(spec.services).flatMap((service) =>
-    service.routes.flatMap((route, index) => {
-      const owner = ownersByRoute.get(routeText(route));
-      const message = `is the route ${routeText(route)} of "${owner}" already: a request goes to one service only; choose another host or path, or remove it there`;
+    placesOf(service).flatMap((route, index) => {
+      const owner = ownersByRoute.get(route);
+      const message = `is the route ${route} of "${owner}" already: a request goes to one service only; choose another host or path, or remove it there`;
       return owner === undefined ? [] : [{ path: [service.name, 'routes', String(index)], message }];
     }),
   );
@@ -28,15 +28,20 @@ async function otherOwners(store: Store, app: string): Promise<ReadonlyMap<strin
   const [apps, routed] = await Promise.all([readPrefix<App>(store, PREFIX.apps), readPrefix<Route>(store, PREFIX.routes)]);
   const wanted = await Promise.all(apps.map(({ value }) => readOne<Release>(store, keyOf.release(value.name, value.release))));
   const owned = [
-    ...routed.map(({ value }) => ({ app: value.app, service: value.service, matches: value.matches })),
+    ...routed.map(({ value }) => ({
+      app: value.app,
+      service: value.service,
+      places: placesOf({ routes: value.matches, ...(value.tcpPorts === undefined ? {} : { tcpPorts: value.tcpPorts }) }),
+    })),
     ...wanted.flatMap((release) => {
       const services = Object.values(release?.value.spec.services ?? {});
-      return services.map((service) => ({ app: release?.value.app, service: service.name, matches: service.routes }));
+      return services.map((service) => ({ app: release?.value.app, service: service.name, places: placesOf(service) }));
     }),
   ];
-  return new Map(owned.filter((one) => one.app !== app).flatMap((one) => one.matches.map((match) => [routeText(match), `${one.app}/${one.service}`] as const)));
+  return new Map(owned.filter((one) => one.app !== app).flatMap((one) => one.places.map((place) => [place, `${one.app}/${one.service}`] as const)));
 }
 
-function routeText({ host, path }: RouteMatch): string {
-  return `${host}${path}`;
+/** In the order in which they are written: a service has either kind. */
+function placesOf({ routes, tcpPorts = [] }: Pick<ServiceSpec, 'routes' | 'tcpPorts'>): readonly string[] {
+  return [...routes.map(({ host, path }) => `${host}${path}`), ...tcpPorts.map((port) => `tcp:${port}`)];
 }

@@ -127,6 +127,7 @@ function serviceView(state: ClusterState, { app, spec }: { readonly app: App; re
     ...(known?.activeSlot === undefined ? {} : { activeSlot: known.activeSlot }),
     ...(known?.internalPort === undefined ? {} : { internalPort: known.internalPort }),
     routes: spec.routes,
+    ...(spec.tcpPorts === undefined ? {} : { tcpPorts: spec.tcpPorts }),
     pending: pendingOf(state, app, known),
   };
 }

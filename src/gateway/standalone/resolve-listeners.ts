@@ -3,7 +3,8 @@ import { parseDurationMs } from '#base/duration';
 import type { Name } from '#base/name';
 import { nearest } from '#model/nearest';
 import type { SpecIssue } from '#model/spec-issues';
-import { DEFAULT_BALANCE, makeBalancer } from '#policy/balance/balancers';
+import { DEFAULT_BALANCE } from '#policy/balance/balancers';
+import { requestlessIssue } from '#policy/balance/spec-balance';
 import type { Address } from '#world/world';
 import type { ConnectionLimits, ListenerSettings } from '../dataplane/listener-settings.ts';
 import type { TlsSettings } from '../tls/tls-settings.ts';
@@ -121,7 +122,6 @@ function tcpIssues({ services }: GatewayInput, name: string, path: readonly stri
   }
   if (service.clientCa !== undefined)
     return [{ path, message: `is "${name}", which wants certificates of its clients ("clientCa"): that is only checked of requests` }];
-  const { affinity, sticky, text } = makeBalancer(service.balance ?? DEFAULT_BALANCE);
-  if (sticky === undefined && (affinity === undefined || affinity.kind === 'client')) return [];
-  return [{ path, message: `is balanced by "${text}", which looks at requests, and a connection that is carried as it is has none; use for instance "hash"` }];
+  const why = requestlessIssue(service.balance ?? DEFAULT_BALANCE);
+  return why === undefined ? [] : [{ path, message: `leads to a service whose balance policy cannot be used: ${why}` }];
 }

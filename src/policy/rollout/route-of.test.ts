@@ -26,3 +26,11 @@ test('how requests are treated reaches the route, and a change of it restarts no
   const template = (traffic: object): Template => ({ release: 1, spec: { ...spec, traffic }, environment: {}, secrets: [] });
   deepEqual(restartReasons(template({}), template(spec.traffic)), []);
 });
+
+test('ports for connections that are carried as they are reach the route; a change of them restarts nothing', () => {
+  const spec = { ...modelSpec(1, { count: 1 }), tcpPorts: [5432] };
+  const parts = { app: parseName('shop', 'an app'), service: parseName('db', 'a service'), internalPort: undefined, instances: [] };
+  deepEqual(routeOf({ ...parts, spec }).tcpPorts, [5432]);
+  const template = (tcpPorts: readonly number[]): Template => ({ release: 1, spec: { ...spec, tcpPorts }, environment: {}, secrets: [] });
+  deepEqual(restartReasons(template([5432]), template([5433])), []);
+});

@@ -21,6 +21,7 @@ export function routeOf({ app, service, spec, internalPort, instances }: RoutePa
     service,
     matches: spec.routes,
     ...(internalPort === undefined ? {} : { internalPort }),
+    ...(spec.tcpPorts === undefined ? {} : { tcpPorts: spec.tcpPorts }),
     balance: spec.balance ?? DEFAULT_BALANCE,
     ...spec.traffic,
     ...(spec.checks.ready === undefined ? {} : { check: spec.checks.ready }),
@@ -50,6 +51,8 @@ function backendOf(
     weight: 1,
     tier: instance.tier,
     ...(own === undefined || canonical(own) === canonical(check) ? {} : { check: own }),
+    // What is carried to it ends by itself before its stop would cut it.
+    ...(instance.intent.kind === 'drain' ? { drainMs: instance.spec.stop.drainTimeoutMs } : {}),
     state: instance.intent.kind === 'drain' ? 'draining' : 'active',
   };
 }
