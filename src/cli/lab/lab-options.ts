@@ -1,8 +1,10 @@
 import { PlatformError } from '#base/errors';
 import { parseLaw } from '#lab/laws';
 import type { Estimates, Scenario } from '#lab/scenario';
-import { parseMicros, parsePolicyString } from '#policy/policy-string';
+import { parseMicros } from '#policy/policy-string';
 import { makePredictor, PREDICTORS } from '#policy/queue/predictors';
+import { gapsOfArrivals } from './arrivals-option.ts';
+import { classesOfText } from './class-option.ts';
 import type { LabInput } from './register.ts';
 
 type Options = LabInput['options'];
@@ -24,32 +26,11 @@ export function countOption(options: Options, name: string, fallback: number, le
   return count;
 }
 
-/** `poisson?rate=0.8` as the law of gaps, or a law of gaps itself. */
-export function gapsOfArrivals(text: string): string {
-  const arrivals = parsePolicyString(text);
-  if (arrivals.name !== 'poisson') {
-    const rate = arrivals.options.get('rate');
-    if (rate === undefined) return parseLaw(text).name;
-    const others = [...arrivals.options].filter(([key]) => key !== 'rate').map(([key, value]) => `&${key}=${value}`);
-    return parseLaw(`${arrivals.name}?mean=${meanOfRate(rate)}${others.join('')}`).name;
-  }
-  const rate = arrivals.options.get('rate') ?? '';
-  if (arrivals.options.size !== 1 || rate === '')
-    throw new PlatformError('INVALID', `Cannot use --arrivals ${text}, because poisson needs exactly rate, such as poisson?rate=0.8`, { text });
-  return `exp?mean=${meanOfRate(rate)}`;
-}
-
-function meanOfRate(rate: string): string {
-  const value = Number(rate);
-  if (!(value > 0 && Number.isFinite(value)))
-    throw new PlatformError('INVALID', `Cannot use an arrival rate of "${rate}", because it must be a number above 0`, { rate });
-  return (1 / value).toPrecision(17).includes('e') ? (1 / value).toFixed(12) : (1 / value).toPrecision(17);
-}
-
 /** The scenario that the options of `simulate` describe. */
 export function scenarioOfOptions(options: Options): Scenario {
   const jobs = countOption(options, 'jobs', 100_000);
   const sizes = parseLaw(textOption(options, 'sizes', 'exp?mean=1')).name;
+  const classes = options['classes'];
   const closed = options['closed'];
   const setup = options['setup'];
   const patience = options['patience'];
@@ -60,7 +41,10 @@ export function scenarioOfOptions(options: Options): Scenario {
     throw new PlatformError('INVALID', `Cannot use --switch-mode ${switchMode}, because it must be every-slice or on-change`);
   return {
     policy: textOption(options, 'policy', 'fifo'),
-    classes: [{ tenant: 'all', weight: 1, priority: 0, gaps: gapsOfArrivals(textOption(options, 'arrivals', 'poisson?rate=0.8')), sizes }],
+    classes:
+      typeof classes === 'string'
+        ? classesOfText(classes)
+        : [{ tenant: 'all', weight: 1, priority: 0, gaps: gapsOfArrivals(textOption(options, 'arrivals', 'poisson?rate=0.8')), sizes }],
     workers: countOption(options, 'servers', 1),
     jobs,
     warmup: countOption(options, 'warmup', Math.floor(jobs / 10), 0),

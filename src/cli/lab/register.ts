@@ -23,6 +23,7 @@ export interface LabCommand {
 const WORKLOAD_OPTIONS = [
   ['--arrivals <law>', 'poisson?rate=0.8, or gaps from a law: det?mean=1'],
   ['--sizes <law>', 'service times: exp?mean=1, bpareto?low=1&high=1000&alpha=1.5, …; numbers are seconds'],
+  ['--classes <list>', "several classes instead: 'poisson?rate=0.3 exp?mean=1 weight=4 priority=0; poisson?rate=0.5 exp?mean=2'"],
   ['--servers <n>', 'workers'],
   ['--jobs <n>', 'jobs in all'],
   ['--warmup <n>', 'first jobs that are not measured'],

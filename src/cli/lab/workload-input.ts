@@ -35,7 +35,7 @@ export async function readWorkload(options: Options, output: Pick<Output, 'warn'
   const text = textOption(options, 'workload', '');
   if (text !== '' && (FILE.test(text) || existsSync(text))) return await traceOf(text, { options, output });
   const scenario = scenarioOfOptions(options);
-  if (text === '') return { name: `${scenario.classes[0]?.sizes ?? ''} arriving by ${scenario.classes[0]?.gaps ?? ''}`, scenario };
+  if (text === '') return { name: scenario.classes.map(({ sizes, gaps }) => `${sizes} arriving by ${gaps}`).join('; '), scenario };
   const tenants = tenantsOf(textOption(options, 'tenants', ''));
   return {
     name: text,
