@@ -4,36 +4,21 @@ import { type CallOptions, Transport } from './transport.ts';
 import { type WatchItem, watchStore } from './watch.ts';
 import type {
   AppView,
-  ArtifactView,
   ChangeView,
-  CordonRequest,
   DeployEvent,
   DeployRequest,
   DeployView,
-  DrainRequest,
-  EventLine,
-  EventView,
-  ExecLine,
-  ExecRequest,
-  GatewayView,
   InstanceView,
-  LogLine,
-  NodeView,
   PlanRequest,
   PlanView,
-  PoolRequest,
-  PoolView,
-  PowerRequest,
   ReleaseView,
   RestartRequest,
   RollbackRequest,
   ScaleRequest,
-  SecretRequest,
-  SecretView,
-  StatusView,
   SwitchRequest,
-  WhyView,
-} from './wire.ts';
+} from './wire-app.ts';
+import type { CordonRequest, DrainRequest, GatewayView, NodeView, PoolRequest, PoolView, PowerRequest, StatusView } from './wire-cluster.ts';
+import type { ArtifactView, EventLine, EventView, ExecLine, ExecRequest, LogLine, SecretRequest, SecretView, WhyView } from './wire-output.ts';
 
 const DEFAULT_ADDRESS = 'http://127.0.0.1:7700';
 /** An upload may take its time; the cluster gives up earlier on one that stands still. */

@@ -6,4 +6,7 @@ export type { CallOptions } from './transport.ts';
 export type { Watched, WatchItem } from './watch.ts';
 export type * from './wire.ts';
 export { API_PREFIX } from './wire.ts';
+export type * from './wire-app.ts';
+export type * from './wire-cluster.ts';
+export type * from './wire-output.ts';
 export type * from './wire-store.ts';
