@@ -1,5 +1,7 @@
+import { isFenced } from '#control/cluster-snapshot';
 import type { LeaderRecord } from '#control/leadership';
 import type { App, Release, ServiceState } from '#model/app';
+import type { GatewayFence } from '#model/fence';
 import type { Instance, InstanceStatus } from '#model/instance';
 import { keyOf, LEADER_KEY, PREFIX } from '#model/keys';
 import type { Node } from '#model/node';
@@ -39,7 +41,7 @@ const deadlineSlackMs = 3_000;
  * | epoch           | every decision carries the epoch of the leader in force when it was accepted |
  * | one-leader      | nothing is accepted from a control that is not the leader (fleets only: who asked is known there) |
  * | intent-order    | run, drain, stop, deleted: in this order, and deleted only when nothing of it is left (S1, D3) |
- * | acknowledged    | no stop before every live gateway acknowledged the route without it, and in truth sends it nothing (S1) |
+ * | acknowledged    | no stop before every live gateway that is not fenced acknowledged the route without it, and in truth sends it nothing (S1) |
  * | enough-ready    | taking a ready instance away leaves count less maxUnavailable ready (R2) |
  * | not-too-many    | never more instances than count and surge, those of lost nodes aside |
  * | serial          | an instance id is used once, until its service is removed |
@@ -133,7 +135,7 @@ export class Checkers {
     const route = routeItem?.value as Route | undefined;
     const isActive = (each: Route | undefined): boolean => each?.backends.some(({ id, state }) => id === instance.id && state === 'active') ?? false;
     if (isActive(route)) this.#report('acknowledged', `${instance.id} is stopped while its route sends it requests`);
-    for (const gateway of this.#history.values<GatewayStatus>(PREFIX.gateways)) {
+    for (const gateway of this.#heardGateways()) {
       if (gateway.appliedRevision < (routeItem?.modRevision ?? 0)) {
         this.#report('acknowledged', `${instance.id} is stopped before ${gateway.name} acknowledged revision ${routeItem?.modRevision}`);
       }
@@ -210,13 +212,20 @@ export class Checkers {
 
   /** Instances that every live gateway reports as passing. */
   readyOf(service: string): readonly Instance[] {
-    const gateways = this.#history.values<GatewayStatus>(PREFIX.gateways);
+    const gateways = this.#heardGateways();
     return this.#instancesOf(service).filter(({ id, intent, node }) => {
       const status = this.#history.value<InstanceStatus>(keyOf.status(id));
       if (intent.kind !== 'run' || status?.phase !== 'running') return false;
       if (gateways.length === 0) return this.#history.value(keyOf.agent(node)) !== undefined;
       return gateways.every(({ backends }) => backends[id]?.health === 'passing' && backends[id].attempt === status.attempt);
     });
+  }
+
+  /** Those that live and are not counted out: one that was fenced and came back is waited for again once it has caught up (S1). */
+  #heardGateways(): readonly GatewayStatus[] {
+    return this.#history
+      .values<GatewayStatus>(PREFIX.gateways)
+      .filter((gateway) => !isFenced(gateway, this.#history.value<GatewayFence>(keyOf.fence(gateway.name))));
   }
 
   #instancesOf(service: string): readonly Instance[] {

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { FAULTS } from './faults.ts';
 import { draw, runRandomScenario } from './random-scenario.ts';
 
-const seeds = Array.from({ length: 20 }, (_, index) => index + 1);
+/** The last two broke a promise once: a fenced gateway that came back was judged as if it were waited for; empty slots were filled beyond count and surge. */
+const seeds = [...Array.from({ length: 20 }, (_, index) => index + 1), 10_030, 10_281];
 
 // One test for each, because the time limit of a test is one of the wall clock, which a busy machine stretches.
 for (const seed of seeds) {

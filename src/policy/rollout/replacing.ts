@@ -38,8 +38,8 @@ export function planReplacing(members: readonly Member[], pace: Pace, draft: Pla
   const placing = new Placing(pace, members, draft);
   const missing = slotOrder(pace).filter((slot) => currentOf(members, slot) === undefined && pace.templateFor(slot) !== undefined);
   const replacedIn = (slot: number): readonly Member[] => members.filter((member) => member.slot === slot && isLive(member));
-  // Empty slots first: they are filled whatever the surge, which what follows may then only use up to its limit.
-  for (const slot of missing) if (replacedIn(slot).length === 0) placing.fill(slot, serving);
+  // Empty slots first: what follows may then only use what they left of the surge.
+  for (const slot of missing) if (replacedIn(slot).length === 0 && serving.mayFillEmpty()) placing.fill(slot, serving);
   for (const slot of missing) {
     const replaced = replacedIn(slot);
     if (replaced.length > 0 && serving.mayAddFor(replaced)) placing.fill(slot, serving);
@@ -164,6 +164,10 @@ class Serving {
   #live: number;
   /** All that run or are about to. */
   #total: number;
+  /** The same in the slots that are wanted: what a larger count left is not in their way (A2). */
+  #inSlots: number;
+  /** New ones that are not healthy yet, those of this plan too. */
+  #starting: number;
   /** Slots on their way from an old instance to a new one that is not healthy yet. */
   #inTransit: number;
   /** R7: canaries are out and not all healthy yet. */
@@ -177,6 +181,8 @@ class Serving {
     this.#ready = staying.filter((member) => member.isReady).length;
     this.#live = staying.filter((member) => !member.isBroken).length;
     this.#total = staying.filter((member) => member.outgoing === undefined || isLive(member)).length;
+    this.#inSlots = staying.filter((member) => member.slot <= pace.count && (member.outgoing === undefined || isLive(member))).length;
+    this.#starting = staying.filter((member) => member.outgoing === undefined && !member.isHealthy).length;
     this.#inTransit = slotOrder(pace).filter((slot) => {
       const current = currentOf(members, slot);
       return current === undefined ? !members.some((member) => member.slot === slot && isLive(member)) : !current.isHealthy;
@@ -193,7 +199,15 @@ class Serving {
 
   added(): void {
     this.#total++;
+    this.#inSlots++;
+    this.#starting++;
     this.#inTransit++;
+  }
+
+  /** R1: deploys superseded half-way left two in some slots, which count; but while nothing else starts, nothing may hold up the first (R8). */
+  mayFillEmpty(): boolean {
+    const { count, maxSurge, canary } = this.#pace;
+    return this.#inSlots < count + Math.max(1, maxSurge) + canary || this.#starting === 0;
   }
 
   /** R1: one more next to those it replaces. A drained node gets one even where the update allows none (D1). */
