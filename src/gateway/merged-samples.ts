@@ -48,6 +48,7 @@ function addService(a: ServiceSample | undefined, b: ServiceSample): ServiceSamp
     rateLimited: a.rateLimited + b.rateLimited,
     clientAborts: a.clientAborts + b.clientAborts,
     tunnels: a.tunnels + b.tunnels,
+    tunnelsDrained: addCounts(a.tunnelsDrained, b.tunnelsDrained),
     panics: a.panics + b.panics,
     budgetExhausted: a.budgetExhausted + b.budgetExhausted,
     answers: a.answers.map((count, i) => count + (b.answers[i] ?? 0)),

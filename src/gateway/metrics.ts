@@ -57,6 +57,8 @@ function addService(page: MetricsPage, service: string, sample: ServiceSample): 
   });
   page.gauge('in_flight', 'Requests and tunnels in flight', sample.inFlight, labels);
   page.gauge('tunnels', 'Tunnels (WebSockets) open', sample.tunnels, labels);
+  for (const [how, count] of Object.entries(sample.tunnelsDrained))
+    page.counter('tunnels_drained_total', 'Tunnels ended by a drain: closed by a frame that says so, or cut in the middle of one', count, { service, how });
   page.gauge('held', 'Requests that wait for a usable backend', sample.held, labels);
   page.counter('held_total', 'Requests that had to wait for a usable backend', sample.heldTotal, labels);
   page.counter('overflows_total', 'Requests that found no room to wait', sample.overflows, labels);

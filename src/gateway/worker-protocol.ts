@@ -75,6 +75,8 @@ export interface ServiceSample {
   readonly rateLimited: number;
   readonly clientAborts: number;
   readonly tunnels: number;
+  /** Tunnels that ended because their backend or the worker drained, by how. */
+  readonly tunnelsDrained: Counts;
   readonly panics: number;
   readonly budgetExhausted: number;
   /** By class of status and method, as in `ServiceCounts`. */

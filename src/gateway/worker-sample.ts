@@ -63,6 +63,7 @@ function serviceSample({ tier, inFlight, heldCount, counts, tcp }: Service): Ser
     rateLimited: counts.rateLimited,
     clientAborts: counts.clientAborts,
     tunnels: counts.tunnels,
+    tunnelsDrained: { ...counts.tunnelsDrained },
     panics: counts.panics,
     budgetExhausted: counts.budgetExhausted,
     answers: [...counts.answers],

@@ -93,7 +93,7 @@ export interface Backend {
   readonly tier: Tier;
   /** Asked of this backend instead of the route's check: an instance of another release answers to its own. */
   readonly check?: Check;
-  /** How long connections that are carried as they are live on while it drains. Absent: 5 min. */
+  /** How long tunnels live on while it drains: WebSockets, and connections carried as they are. Absent: 5 min. */
   readonly drainMs?: number;
   /** `draining`: no new requests; those in flight go on. */
   readonly state: 'active' | 'draining';

@@ -320,6 +320,11 @@ export class ClientConnection implements WireUser, ClientStream, Client {
     return this.flush();
   }
 
+  closeTunnel(last: Buffer | undefined): void {
+    if (last !== undefined) this.wire.write(last);
+    this.#linger();
+  }
+
   endTunnelToClient(): void {
     this.wire.end();
   }

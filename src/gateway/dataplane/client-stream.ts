@@ -39,6 +39,8 @@ export interface ClientStream {
   beginTunnel(source: Buffer, head: Head, end: number): void;
   /** Bytes for the client through the tunnel; true as for `flush`. */
   tunnelToClient(bytes: Buffer, count: number): boolean;
+  /** The tunnel ends: `last` goes to the client before the end, and what still comes is nobody's. */
+  closeTunnel(last: Buffer | undefined): void;
   /** The backend sends nothing more through the tunnel. */
   endTunnelToClient(): void;
 }

@@ -195,9 +195,11 @@ export class Dataplane implements Disposable {
 
   #drainTunnels(backend: Backend, now: number): void {
     if (backend.draining && backend.drainingSince === 0) backend.drainingSince = now;
-    if (backend.tcpTunnels.size === 0) return;
     const own = backend.draining ? { since: backend.drainingSince, drainMs: backend.drainMs } : undefined;
-    for (const tunnel of backend.tcpTunnels) tunnel.drain([own, this.plane.drain]);
+    const drains = [own, this.plane.drain];
+    for (const tunnel of backend.tcpTunnels) tunnel.drain(drains);
+    if (own === undefined && this.plane.drain === undefined) return;
+    for (const upstream of backend.busy.toArray()) upstream.exchange?.sweepTunnel(now, drains);
   }
 }
 

@@ -17,5 +17,6 @@ export const DISCARDED: ClientStream = {
   passWaitingBody: () => undefined,
   beginTunnel: () => undefined,
   tunnelToClient: () => false,
+  closeTunnel: () => undefined,
   endTunnelToClient: () => undefined,
 };

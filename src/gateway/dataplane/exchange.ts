@@ -15,8 +15,10 @@ import { RequestAccount, type Termination } from './request-account.ts';
 import { RequestBody } from './request-body.ts';
 import type { Service } from './service.ts';
 import { SLAB_BYTES } from './slabs.ts';
+import type { TunnelDrain } from './tunnel-drain.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 import type { UpstreamTry } from './upstream-try.ts';
+import { WebSocketTunnel } from './web-socket-tunnel.ts';
 import type { Wire } from './wire.ts';
 
 /**
@@ -37,6 +39,8 @@ export class Exchange implements HeldRequest {
   /** Of the answer that has begun; 0 before. */
   status = 0;
   heldUntil = 0;
+  /** Set while it is a WebSocket's. */
+  tunnel: WebSocketTunnel | undefined;
   retryAt = 0;
 
   readonly #plane: Plane;
@@ -289,7 +293,7 @@ export class Exchange implements HeldRequest {
   answerBegan(status: number): void {
     this.status = status;
     this.account.answeredAt = this.#plane.now();
-    if (status === 101 && this.service !== undefined) this.service.counts.tunnels++;
+    if (status === 101) this.#openTunnel();
     this.body.answerBegan();
   }
 
@@ -370,10 +374,31 @@ export class Exchange implements HeldRequest {
     if (wire === undefined) return;
     const { scratch } = this.#plane;
     this.body.taken += end - from;
+    this.tunnel?.toBackend.add(bytes, from, end);
     bytes.copy(scratch, 0, from, end);
     if (!wire.write(this.#plane.scratchTo(end - from))) return;
     this.#plane.renewScratch();
     this.stream.pauseBody();
+  }
+
+  #openTunnel(): void {
+    this.tunnel = new WebSocketTunnel(this.#plane.luck());
+    if (this.service !== undefined) this.service.counts.tunnels++;
+  }
+
+  /** Called every so often while its backend or this worker drains: ends a tunnel whose time has come. */
+  sweepTunnel(now: number, drains: readonly (TunnelDrain | undefined)[]): void {
+    const { tunnel, service } = this;
+    if (tunnel === undefined || service === undefined || !tunnel.isDue(now, drains)) return;
+    const { lastToClient, lastToBackend } = tunnel;
+    service.counts.tunnelsDrained[lastToClient === undefined ? 'cut' : 'closed']++;
+    this.tunnel = undefined;
+    const upstream = this.#upstream;
+    this.#upstream = undefined;
+    upstream?.endTunnel(lastToBackend);
+    this.body.end();
+    this.#count(101, 'PT');
+    this.stream.closeTunnel(lastToClient);
   }
 
   /** The client sends nothing more through the tunnel. */

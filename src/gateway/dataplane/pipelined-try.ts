@@ -46,6 +46,11 @@ export class PipelinedTry implements UpstreamTry {
     this.connection.resumeReading(this);
   }
 
+  /** What asks for an upgrade never has a place here. */
+  endTunnel(): void {
+    this.abandon();
+  }
+
   abandon(): void {
     this.connection.leave(this);
   }

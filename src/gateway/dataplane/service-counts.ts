@@ -19,6 +19,8 @@ export class ServiceCounts {
   overflows = 0;
   rateLimited = 0;
   tunnels = 0;
+  /** Tunnels that ended because their backend or the worker drained: told by a frame, or cut in the middle of one. */
+  readonly tunnelsDrained = { closed: 0, cut: 0 };
   panics = 0;
   budgetExhausted = 0;
   readonly retriesByReason = new Map<string, number>();

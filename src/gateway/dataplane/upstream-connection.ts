@@ -12,7 +12,7 @@ import { scanAnswer } from './scan-answer.ts';
 import type { UpstreamTry } from './upstream-try.ts';
 import { Wire, type WireUser } from './wire.ts';
 
-const STATE = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, closed: 5 } as const;
+const STATE = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, ending: 5, closed: 6 } as const;
 
 /**
  * A connection to a backend that carries one request at a time.
@@ -128,6 +128,8 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
       case STATE.tunnel:
         if (this.exchange !== undefined) this.#passTunnel(this.exchange, bytes, count);
         break;
+      case STATE.ending:
+        break;
       default:
         // U2.
         this.close();
@@ -175,6 +177,17 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
       this.#plane.leftBackend(this.backend);
     }
     this.close();
+  }
+
+  endTunnel(last: Buffer | undefined): void {
+    this.exchange = undefined;
+    this.backend.busy.remove(this);
+    this.#plane.leftBackend(this.backend);
+    this.#state = STATE.ending;
+    if (this.#isPaused) this.wire.resume();
+    if (last !== undefined) this.wire.write(last);
+    this.wire.end();
+    this.#plane.later(LIMITS.lingerMs, () => this.close());
   }
 
   close(): void {
@@ -254,12 +267,14 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.deadlineAt = Number.POSITIVE_INFINITY;
     this.#plane.countAnswer(this, { status: 101, closes: false, isEndless: true });
     exchange.answerBegan(101);
+    exchange.tunnel?.toClient.add(source, head.end, end);
     exchange.stream.beginTunnel(source, head, end);
     if (exchange.stream.flush()) this.#pause();
   }
 
   #passTunnel(exchange: Exchange, bytes: Buffer, count: number): void {
     exchange.account.bytesOut += count;
+    exchange.tunnel?.toClient.add(bytes, 0, count);
     if (exchange.stream.tunnelToClient(bytes, count)) this.#pause();
   }
 

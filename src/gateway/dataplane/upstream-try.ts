@@ -26,6 +26,8 @@ export interface UpstreamTry extends Linked<UpstreamTry> {
   resumeReading(): void;
   /** The client is gone, or goes on elsewhere; it is told nothing. */
   abandon(): void;
+  /** Its tunnel ends: `last` goes to the backend before the end, and what still comes is nobody's. Its exchange is told nothing. */
+  endTunnel(last: Buffer | undefined): void;
   /** Gives up this try and tells its exchange. */
   failTry(failure: TryFailure): void;
   /** Its deadline has passed. */

@@ -256,6 +256,8 @@ export class Http2Stream implements ClientStream, Linked<Http2Stream> {
     return false;
   }
 
+  closeTunnel(): void {}
+
   endTunnelToClient(): void {}
 
   /** H1. */
