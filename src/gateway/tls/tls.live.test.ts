@@ -311,7 +311,7 @@ test('a service that wants a certificate of its clients gets no request without 
   const answer = await getOver(socket, '/', 'closed.test', claims);
   match(answer, /"X-Forwarded-Client-Cert","Hash=[0-9a-f]{64};Subject=\\"CN=alice\\""/);
   match(answer, /"X-Client-Version","7"/);
-  equal(/Hash=1|SUCCESS|SSL|"Client-Cert"/.test(answer), false);
+  equal(/Hash=1(?![0-9a-f])|SUCCESS|SSL|"Client-Cert"/.test(answer), false);
   socket.destroy();
 });
 
