@@ -75,6 +75,9 @@ export const LIMITS = {
   /** Per backend that takes several requests at once on one connection, and how many requests those are. */
   pipelineConnections: 4,
   pipelineDepth: 64,
+  /** Of a backend that answers so fast that who comes last waits no longer than this, one connection takes all: fewer, larger reads and writes. */
+  pipelineGatherMs: 2,
+  pipelinePaceAnswers: 32,
   /** Behind an answer that has not ended for this long nobody new is put. */
   pipelineSlowMs: 20,
   /** Behind an answer that has not ended for this long nobody stays who may go elsewhere. */

@@ -28,7 +28,9 @@ export class Pipeline {
   carry(exchange: Exchange, now: number): PipelinedTry | undefined {
     let best: PipelinedConnection | undefined;
     for (const connection of this.#connections) {
-      if (connection.takesMore(now) && (best === undefined || connection.queued < best.queued)) best = connection;
+      if (!connection.takesMore(now)) continue;
+      if (connection.queued < LIMITS.pipelineDepth && connection.waitMs < LIMITS.pipelineGatherMs) return connection.carry(exchange, now);
+      if (best === undefined || connection.queued < best.queued) best = connection;
     }
     if ((best === undefined || best.queued > 0) && this.#connections.length < LIMITS.pipelineConnections) best = this.#open(now);
     return best === undefined || best.queued >= LIMITS.pipelineDepth ? undefined : best.carry(exchange, now);

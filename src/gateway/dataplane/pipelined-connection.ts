@@ -41,6 +41,8 @@ export class PipelinedConnection implements WireUser {
   #awaited = 0;
   /** Since when the first one is. */
   #turnAt: number;
+  /** What an answer has taken of late from when it was its turn, ms: an exponentially weighted mean. */
+  #paceMs = Number.POSITIVE_INFINITY;
   #idleUntil = Number.POSITIVE_INFINITY;
   #hasAnswered = false;
   #isRetired = false;
@@ -76,6 +78,11 @@ export class PipelinedConnection implements WireUser {
   takesMore(now: number): boolean {
     if (this.#isRetired || this.#wire.isPending) return false;
     return this.queued === 0 ? this.#idleUntil > now : now - this.#turnAt < LIMITS.pipelineSlowMs;
+  }
+
+  /** How long a request added now may wait for those before it, ms, as they went of late; unknown before the first answer. */
+  get waitMs(): number {
+    return this.queued === 0 ? 0 : this.queued * this.#paceMs;
   }
 
   carry(exchange: Exchange, now: number): PipelinedTry {
@@ -292,6 +299,8 @@ export class PipelinedConnection implements WireUser {
       this.#idleUntil = now + this.#keepAliveMs;
     }
     this.queued--;
+    const took = now - this.#turnAt;
+    this.#paceMs = this.#paceMs === Number.POSITIVE_INFINITY ? took : this.#paceMs + (took - this.#paceMs) / LIMITS.pipelinePaceAnswers;
     this.#turnAt = now;
     if (exchange !== undefined) {
       this.#plane.answerEnded(this.backend, exchange);
