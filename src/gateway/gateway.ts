@@ -11,7 +11,7 @@ import type { StoreView } from '#model/store-view';
 import type { Address, NetworkResponse, NetworkServer, ServedRequest, UnixMs, World } from '#world/world';
 import { backendKey } from './dataplane/backend.ts';
 import { HealthChecks } from './health-checks.ts';
-import type { Inheritance } from './inheritance.ts';
+import type { Inheritance, Legacy } from './inheritance.ts';
 import { type Bound, takeListener } from './listeners.ts';
 import { type LiveBackend, type LiveService, type LiveStatus, SampleWindow, type ServiceTraffic } from './live-status.ts';
 import { renderMetrics } from './metrics.ts';
@@ -50,7 +50,7 @@ export interface GatewayControls {
   /** Listens for clients on exactly these listeners; tells the addresses that were bound. LOCKED or INVALID if one cannot be had: then nothing has changed. */
   listen(listeners: readonly PublicListener[]): readonly Address[];
   /** Hands the listeners to a new process; once that one serves, this one drains and ends. If it rejects, nothing has changed. */
-  handOver(command: SuccessorCommand & { readonly secret: string }): Promise<{ readonly pid: number }>;
+  handOver(command: SuccessorCommand & Pick<Legacy, 'secret' | 'names'>): Promise<{ readonly pid: number }>;
 }
 
 export interface GatewayConfig {
@@ -196,9 +196,9 @@ class Gateway {
     return await this.#world.network.serve(address, async (request) => await this.#answerAdmin(request), handle);
   }
 
-  async #handOver({ secret, ...command }: SuccessorCommand & { readonly secret: string }): Promise<{ readonly pid: number }> {
+  async #handOver({ secret, names = {}, ...command }: SuccessorCommand & Pick<Legacy, 'secret' | 'names'>): Promise<{ readonly pid: number }> {
     if (this.#isLeaving) throw new PlatformError('CONFLICT', 'Cannot hand over, because this gateway is ending already');
-    const legacy = { name: this.#config.name, health: this.#checks.all, secret };
+    const legacy = { name: this.#config.name, health: this.#checks.all, secret, names };
     const listeners = new Map(this.#workers.listeners);
     if (this.#adminListener !== undefined) listeners.set(adminId, this.#adminListener.handle);
     const pid = await startSuccessor(this.#world, { ...command, listeners, legacy, signal: this.#config.signal });

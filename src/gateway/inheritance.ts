@@ -11,6 +11,8 @@ export interface Legacy {
   readonly health: readonly CheckedHealth[];
   /** What sticky cookies are made with where the file names nothing. */
   readonly secret: string;
+  /** What names of backends were found to be. */
+  readonly names?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What the process that serves tells its successor. */

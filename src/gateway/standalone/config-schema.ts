@@ -1,18 +1,25 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseDurationMs } from '#base/duration';
 import { trafficShape } from '#model/traffic-schema';
 import { balanceIssue } from '#policy/balance/balancers';
-import { isLoopback } from './config-values.ts';
-import { address, file, listeners, serviceName, trust } from './listener-schema.ts';
+import { isLoopback, parseAddress } from './config-values.ts';
+import { address, backendAddress, file, listeners, serviceName, trust } from './listener-schema.ts';
 
 const MAX_BACKENDS = 1_000;
 const MAX_ROUTES = 10_000;
 const MAX_WORKERS = 64;
+const MAX_DNS_SERVERS = 4;
 const MAX_CONNECTIONS = 1_000_000;
 
 const HOST = /^(?:\*|(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*)$/;
 /** Unreserved characters and those that a path may carry as they are (RFC 3986, section 3.3), without percent-encoding. */
 const PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/;
+
+/** A DNS server, with or without a port. */
+const dnsServer = z
+  .string()
+  .refine((text) => isIP(text) !== 0 || typeof parseAddress(text) !== 'string', 'must be the address of a DNS server, such as "10.0.0.2" or "127.0.0.1:5353"');
 
 const duration = z.string('must be a duration with a unit, such as "10s"').superRefine((text, context) => {
   if (attempt(() => parseDurationMs(text)) === undefined) context.addIssue('must be a duration with a unit (ms, s, m, h, d), such as "10s"');
@@ -32,15 +39,15 @@ const route = z.strictObject({ host: host.optional(), path: path.optional(), ser
 
 const backend = z.union(
   [
-    address,
+    backendAddress,
     z.strictObject({
-      address,
+      address: backendAddress,
       weight: z.number().min(0, 'must be at least 0').max(1_000, 'must be at most 1000').optional(),
       tier: z.enum(['primary', 'backup']).optional(),
       drain: z.boolean().optional(),
     }),
   ],
-  'must be an address such as "127.0.0.1:3000", or { address, weight, tier, drain }',
+  'must be an address such as "127.0.0.1:3000" or "api.internal:3000", or { address, weight, tier, drain }',
 );
 
 const checkTimes = {
@@ -89,6 +96,9 @@ export const gatewaySchema = z.strictObject({
     })
     .optional(),
   admin: admin.optional(),
+  resolver: z
+    .union([dnsServer, z.array(dnsServer).min(1, 'must name at least one server').max(MAX_DNS_SERVERS, `must name at most ${MAX_DNS_SERVERS} servers`)])
+    .optional(),
   workers: whole({ from: 1, to: MAX_WORKERS }).optional(),
   accessLog: z.string().min(1, 'must be a folder').optional(),
   drain: duration.optional(),

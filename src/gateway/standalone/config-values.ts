@@ -1,20 +1,37 @@
 import { isIP } from 'node:net';
 import type { Address } from '#world/world';
 
+/** A name of the DNS, with the underscores that some give to their services. A last label of digits alone is a mistyped address. */
+const NAME = /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*(?!\d+$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
+
 /** The address in `127.0.0.1:3000`, `[::1]:3000` or `localhost:3000`, or why it is none, to go on after its path. */
 export function parseAddress(text: string): Address | string {
+  const address = parseHostPort(text);
+  if (typeof address === 'string') return address;
+  if (isIP(address.host) === 0) return `must be an IP address: "${address.host.slice(0, 60)}" is a name, and names are for backends only`;
+  return address;
+}
+
+/** The same for a backend, which may have a name: `api.internal:3000`, in lower case. */
+export function parseBackend(text: string): Address | string {
+  const address = parseHostPort(text);
+  if (typeof address === 'string' || isIP(address.host) !== 0) return address;
+  const host = address.host.toLowerCase();
+  return NAME.test(host) ? { host, port: address.port } : `must have an IP address or a name such as "api.internal", but "${host.slice(0, 60)}" is neither`;
+}
+
+function parseHostPort(text: string): Address | string {
   const match = /^(?:\[(?<six>[^\]]*)\]|(?<plain>[^:[\]]*)):(?<port>\d{1,5})$/.exec(text);
   const host = match?.groups?.['six'] ?? match?.groups?.['plain'];
   const port = Number(match?.groups?.['port']);
   if (host === undefined || host === '' || port > 65_535) return 'must be an address with a port, such as "127.0.0.1:3000" or "[::1]:3000"';
   if (host === 'localhost') return { host: '127.0.0.1', port };
-  if (isIP(host) === 0) return `must be an IP address: names such as "${host.slice(0, 60)}" are not looked up yet`;
   return { host, port };
 }
 
 /** The address in a text that was checked. */
 export function addressOf(text: string): Address {
-  const address = parseAddress(text);
+  const address = parseBackend(text);
   return typeof address === 'string' ? { host: '', port: 0 } : address;
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isName } from '#base/name';
 import { parseCidr } from '../dataplane/ip-address.ts';
-import { parseAddress } from './config-values.ts';
+import { parseAddress, parseBackend } from './config-values.ts';
 
 const A_NAME = 'must be 1 to 40 of a-z, 0-9 and "-", and neither begin nor end with "-"';
 const MAX_LISTENERS = 64;
@@ -11,9 +11,14 @@ const MAX_HOPS = 16;
 const A_COUNT = `must be a whole number from 1 to ${MAX_HOPS}`;
 
 const AN_ADDRESS = 'must be an address with a port, such as "127.0.0.1:3000" or "[::1]:3000"';
-/** An address with a port; names are not looked up. */
+/** An IP address with a port. */
 export const address = z.string(AN_ADDRESS).superRefine((text, context) => {
   const parsed = parseAddress(text);
+  if (typeof parsed === 'string') context.addIssue(parsed);
+});
+/** The same, or a name with a port, which is looked up. */
+export const backendAddress = z.string(AN_ADDRESS).superRefine((text, context) => {
+  const parsed = parseBackend(text);
   if (typeof parsed === 'string') context.addIssue(parsed);
 });
 

@@ -22,6 +22,7 @@ test('the smallest file gets every default', () => {
       drainMs: 30_000,
       clientCas: [],
       preDrainMs: 5_000,
+      resolver: [],
       routes: [
         {
           app: 'gateway',
@@ -128,13 +129,13 @@ test('every mistake is told at once, with what was probably meant', () => {
       admin: '10.0.0.1:9901',
       wokers: 2,
       routes: [{ service: 'wbe' }, { path: 'api', service: 'web' }],
-      services: { web: { backends: ['example.com:80', { address: '127.0.0.1:1', teir: 'backup' }], balance: 'least-requests', rateLimit: { rate: 'fast' } } },
+      services: { web: { backends: ['10.0.0.300:80', { address: '127.0.0.1:1', teir: 'backup' }], balance: 'least-requests', rateLimit: { rate: 'fast' } } },
     }).map((issue) => issue.slice(0, 70)),
     [
       'listen must be an address with a port, such as "127.0.0.1:3000" or "[:',
       'admin must be a loopback address: who reaches it can read and reload',
       'routes.1.path must be a path such as "/api", without "." or ".."',
-      'services.web.backends.0 must be an IP address: names such as "example.',
+      'services.web.backends.0 must have an IP address or a name such as "api',
       'services.web.backends.1.teir is not a known key; did you mean "tier"? ',
       'services.web.balance cannot be used: Cannot balance by "least-requests',
       'services.web.rateLimit.rate must be a rate such as "100/s" or "30/m"',

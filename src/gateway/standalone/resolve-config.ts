@@ -27,6 +27,9 @@ export interface StandaloneConfig {
   readonly clientCas: readonly PlannedClientCa[];
   /** How long it says that it is not ready before it takes no more connections. */
   readonly preDrainMs: number;
+  /** DNS servers that are asked for the names of backends; none: as the machine does. */
+  readonly resolver: readonly string[];
+  /** Addresses of backends may be names that are yet to be looked up. */
   readonly routes: readonly Route[];
 }
 
@@ -75,6 +78,7 @@ export function resolveGatewayConfig(value: unknown, options: { readonly secret:
       return [{ service, file: resolve(options.folder ?? '', file), isRequired: required }];
     }),
     preDrainMs: optionalMs(input.preDrain) ?? DEFAULT_PRE_DRAIN_MS,
+    resolver: [input.resolver ?? []].flat(),
     routes: Object.entries(input.services).map(([key, service]) => routeOf({ app: name, key, service, matches: matches.get(key) ?? [], secret })),
   };
   return { ok: true, config };

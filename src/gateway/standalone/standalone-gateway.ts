@@ -1,10 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { messageOf, PlatformError } from '#base/errors';
+import type { Route } from '#model/route';
 import type { Address, World } from '#world/world';
 import { type GatewayControls, runGateway } from '../gateway.ts';
 import type { Inheritance } from '../inheritance.ts';
 import type { PublicListener } from '../public-listeners.ts';
 import type { SuccessorCommand } from '../successor.ts';
+import { namesIn, withAddresses } from './backend-names.ts';
+import { FollowedNames } from './followed-names.ts';
+import { lookUpWith } from './look-up.ts';
 import type { StandaloneConfig } from './resolve-config.ts';
 import { secureConfig } from './secure-config.ts';
 import { StandaloneView } from './standalone-view.ts';
@@ -48,7 +52,17 @@ export async function runStandalone({ world, load, onReady, successor, inheritan
   for (const warning of first.warnings) world.log.write('warn', 'certificate', { warning });
   if (started.accessLog !== undefined) await mkdir(started.accessLog, { recursive: true });
   const view = new StandaloneView();
-  view.replace(first.routes);
+  let planned: readonly Route[] = [];
+  const current = () => withAddresses(planned, names.found);
+  using names = new FollowedNames(world, { lookUpWith, before: inheritance?.legacy.names ?? {}, onChange: () => view.replace(current()) });
+  /** Nothing can fail here: a name that is not found has no backends yet, or those it had. */
+  const follow = async (routes: readonly Route[], { resolver }: StandaloneConfig): Promise<number> => {
+    planned = routes;
+    names.follow(namesIn(routes), resolver);
+    await names.settled();
+    return view.replace(current());
+  };
+  await follow(first.routes, started);
   let controls: GatewayControls | undefined;
   let bound: readonly Address[] = [];
   let last: Promise<unknown> = Promise.resolve();
@@ -58,9 +72,9 @@ export async function runStandalone({ world, load, onReady, successor, inheritan
     const secured = await secureConfig(config, world.clock.wall());
     // A listener that cannot be had refuses the whole reload; after it nothing can fail.
     bound = controls?.listen(secured.listeners) ?? bound;
-    const revision = view.replace(secured.routes);
+    const revision = await follow(secured.routes, config);
     await view.applied(revision, signal);
-    const backends = config.routes.reduce((sum, route) => sum + route.backends.length, 0);
+    const backends = current().reduce((sum, route) => sum + route.backends.length, 0);
     const warnings = [...needsRestart(started, config), ...secured.warnings];
     world.log.write('info', 'config reloaded', { revision, services: config.routes.length, backends, warnings: warnings.join('; ') });
     return { revision, services: config.routes.length, backends, warnings };
@@ -74,7 +88,7 @@ export async function runStandalone({ world, load, onReady, successor, inheritan
   const reload = async () => await inTurn(reloadNow, 'config not reloaded; the last good one stays');
   const upgradeNow = async (): Promise<Upgraded> => {
     if (successor === undefined || controls === undefined) throw new PlatformError('UNSUPPORTED', 'Cannot upgrade a gateway that is part of another program');
-    return { ...(await controls.handOver(successor)), before: process.pid };
+    return { ...(await controls.handOver({ ...successor, names: Object.fromEntries(names.found) })), before: process.pid };
   };
 
   const [{ address }] = first.listeners as [PublicListener, ...PublicListener[]];
