@@ -75,6 +75,8 @@ export interface InstanceView {
   readonly reason: string;
   readonly output?: readonly string[];
   readonly usage?: { readonly cpuMs: number; readonly memoryBytes: number };
+  /** How the last attempt that is over ended: why it was restarted. */
+  readonly lastEnd?: { readonly attempt: number; readonly at: number; readonly reason: string };
 }
 
 export interface FailureCause {

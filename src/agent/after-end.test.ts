@@ -63,9 +63,19 @@ test('a port of our own choice is changed, a fixed one fails', () => {
   assert.equal(fixed.stage.kind, 'failed');
 });
 
+test('the end of an attempt is remembered, so that a restart can be explained: not what was asked to stop, nor what was no attempt', () => {
+  const third = { ...worked, attempt: 3 };
+  const remembered = { attempt: 3, endedAt: now, reason: 'exited with code 1' };
+  assert.deepEqual(after(crash, third).lastEnd, remembered);
+  assert.deepEqual(after({ why: 'restart', reason: 'restarted by the operator' }, third).lastEnd?.reason, 'restarted by the operator');
+  const known = { ...third, lastEnd: remembered };
+  for (const why of ['stop', 'not-ready'] as const) assert.deepEqual(after({ why, reason: 'r' }, { ...known, attempt: 4 }).lastEnd, remembered, why);
+});
+
 test("what was asked for, or is nobody's fault, is not counted", () => {
   const counted = { ...worked, restarts: [ago(1_000)] };
-  assert.deepEqual(after({ why: 'machine', reason: 'power' }, counted), { ...counted, stage: { kind: 'idle' } });
+  const { lastEnd: _told, ...again } = after({ why: 'machine', reason: 'power' }, counted);
+  assert.deepEqual(again, { ...counted, stage: { kind: 'idle' } });
   const waiting = after({ why: 'not-ready', reason: 'no secret' }, counted);
   assert.deepEqual([waiting.stage.kind, waiting.restarts.length], ['waiting', 1]);
   const renewed = after({ why: 'restart', reason: 'operator' }, counted, 0.5, { ...instance, restartNonce: 3 });

@@ -19,7 +19,14 @@ interface Ended {
 }
 
 /** The state after an attempt has ended and nothing of it is left: stopped, failed, or another attempt now or later. Pure. */
-export function afterEnd({ instance, state, end, now, luck }: Ended): KeeperState {
+export function afterEnd(ended: Ended): KeeperState {
+  const { state, end, now } = ended;
+  // What could not even be tried was no attempt; what was to stop needs no explanation.
+  if (end.why === 'not-ready' || end.why === 'stop') return next(ended);
+  return next({ ...ended, state: { ...state, lastEnd: { attempt: state.attempt, endedAt: now, reason: end.reason } } });
+}
+
+function next({ instance, state, end, now, luck }: Ended): KeeperState {
   if (!instance || end.why === 'stop' || instance.intent.kind !== 'run') return { ...state, stage: { kind: 'stopped', end } };
   const failed: KeeperState = { ...state, stage: { kind: 'failed', end } };
   if (instance.runsOnce && end.why !== 'not-ready')

@@ -128,12 +128,13 @@ test('an instance with secrets is started again while control is away', async ()
   assert.ok(rig.starts('mortal') >= 2);
 });
 
-test('restarts are remembered by the next agent', async () => {
+test('restarts and how the last attempt ended are remembered by the next agent (B3)', async () => {
   const instance = exampleInstance({ environment: { CODE: '2' }, spec: { run: { kind: 'process', command: ['mortal'] }, listens: false } });
   const rig = await started([instance]);
   await rig.simulation.run({ untilMs: 60_000, until: () => rig.cluster.status(instance.id)?.restarts === 3 });
   await rig.killAgent();
   await rig.startAgent();
+  assert.deepEqual([rig.cluster.status(instance.id)?.lastEnd?.attempt, rig.cluster.status(instance.id)?.lastEnd?.reason], [3, 'exited with code 2']);
   const failed = await rig.reach(instance.id, 'failed', 200_000);
   assert.equal(failed.attempt, 6);
 });

@@ -34,6 +34,8 @@ export interface KeeperState {
   readonly port?: number;
   /** First time the artifact was on the node and installed. */
   readonly preparedAt?: Moment;
+  /** How the last attempt that was over came to its end, whatever followed: what a restart is explained by. */
+  readonly lastEnd?: { readonly attempt: number; readonly endedAt: Moment; readonly reason: string };
   readonly stage: Stage;
 }
 

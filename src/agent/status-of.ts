@@ -42,7 +42,12 @@ export function statusOf(observed: Observed): InstanceStatus {
     ...failureOf(end, { phase, isOver: stage.kind !== 'process' }),
     ...(end?.output ? { output: end.output } : {}),
     ...(usage && phase === 'running' ? { usage } : {}),
+    ...lastEndOf(state),
   };
+}
+
+function lastEndOf({ lastEnd }: KeeperState): Pick<InstanceStatus, 'lastEnd'> {
+  return lastEnd === undefined ? {} : { lastEnd: { attempt: lastEnd.attempt, at: lastEnd.endedAt.wall, reason: lastEnd.reason } };
 }
 
 function phaseOf({ state, activity }: Observed): { readonly phase: InstancePhase; readonly reason: string } {

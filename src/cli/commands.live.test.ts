@@ -185,6 +185,8 @@ test('the life of an app by the command line', async (t) => {
     const { code, stdout, stderr } = await haven(['restart', 'shop/web.1', '--in-place', '--json']);
     equal(code, 0, stderr);
     equal(JSON.parse(stdout)[0].attempt, 2);
+    match((await haven(['why', 'shop/web.1'])).stdout, /Attempt 1 is over, so it was started again: restarted by the operator/);
+    match((await haven(['ps', 'shop'])).stdout, /shop\/web\.1 .* healthy/);
   });
 
   await t.test('a secret comes from stdin and is listed by its name only', async () => {

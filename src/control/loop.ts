@@ -21,6 +21,7 @@ import { reconcileReleaseCommands } from './reconcile-release-commands.ts';
 import { reconcileReleases } from './reconcile-releases.ts';
 import { reconcileRoutes } from './reconcile-routes.ts';
 import { reconcileServices } from './reconcile-services.ts';
+import { tellEnds } from './tell-ends.ts';
 
 /** In this order, all on the same snapshot. */
 const RECONCILERS = [
@@ -31,6 +32,7 @@ const RECONCILERS = [
   reconcileRoutes,
   reconcileGateways,
   reconcileReleases,
+  tellEnds,
 ] as const;
 
 const RETRY: Backoff = { baseMs: 500, capMs: 30_000, jitter: 0.5 };
@@ -54,7 +56,7 @@ export class ControlLoop {
   readonly #leases: AgentLeases;
   readonly #wakeup = new Wakeup();
   readonly #events: EventLog;
-  readonly #memory: TermMemory = { observations: new Map(), conditions: new Map(), agentsSeen: new Set() };
+  readonly #memory: TermMemory = { observations: new Map(), conditions: new Map(), agentsSeen: new Set(), endsTold: new Map() };
   readonly #troubleByObject = new Map<string, Trouble>();
   /** The wall at the start of the term; from then on only monotonic time passes. */
   readonly #startedAt: Moment;

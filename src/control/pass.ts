@@ -15,6 +15,8 @@ export interface TermMemory {
   /** As of the last pass, to tell what changed. */
   readonly conditions: Map<Name, NodeCondition>;
   readonly agentsSeen: Set<Name>;
+  /** The attempt of each instance whose end was told last. */
+  readonly endsTold: Map<InstanceId, number>;
 }
 
 /** One look at the cluster and what follows from it. Every reconciler gets the same. */

@@ -90,4 +90,13 @@ export interface InstanceStatus {
   /** Last lines it wrote, oldest first, at most 20; present after a failed attempt. */
   readonly output?: readonly string[];
   readonly usage?: { readonly cpuMs: number; readonly memoryBytes: number };
+  /** How the last attempt that is over ended: why the present one was started. */
+  readonly lastEnd?: AttemptEnd;
+}
+
+export interface AttemptEnd {
+  readonly attempt: number;
+  readonly at: UnixMs;
+  /** A sentence without a full stop. */
+  readonly reason: string;
 }

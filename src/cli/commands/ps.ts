@@ -25,6 +25,12 @@ export const run: RunCommand = async ({ output, home, signal }, { args: [text] }
   return EXIT.ok;
 };
 
+/** Of one that is healthy only why it was restarted, while that counts. */
+function reasonOf({ state, reason, restarts, lastEnd }: InstanceView): string {
+  if (state !== 'healthy') return reason;
+  return restarts > 0 && lastEnd !== undefined ? `restarted: ${lastEnd.reason}` : '';
+}
+
 function rowOf(view: InstanceView, now: number): readonly string[] {
   return [
     `${view.app}/${view.name}${view.tier === 'backup' ? ' (standby)' : ''}`,
@@ -36,6 +42,6 @@ function rowOf(view: InstanceView, now: number): readonly string[] {
     view.usage ? `${(view.usage.cpuMs / 1_000).toFixed(1)} s` : '-',
     view.usage ? formatSize(view.usage.memoryBytes) : '-',
     view.address ? `${view.address.host}:${view.address.port}` : '-',
-    view.state === 'healthy' ? '' : printable(view.reason),
+    printable(reasonOf(view)),
   ];
 }

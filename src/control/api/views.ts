@@ -19,7 +19,7 @@ export function instanceViews(state: ClusterState, options: { readonly app?: str
 function instanceView(state: ClusterState, instance: Instance): InstanceView {
   const status = state.statusesById.get(instance.id);
   const health = healthOf(state, { instance, attempt: status?.attempt });
-  const { address, pid, startedAt, output, usage } = status ?? {};
+  const { address, pid, startedAt, output, usage, lastEnd } = status ?? {};
   return {
     id: instance.id,
     name: instanceName(instance),
@@ -40,6 +40,7 @@ function instanceView(state: ClusterState, instance: Instance): InstanceView {
     reason: reasonOf(instance, { status, failing: health.reason }),
     ...(output ? { output } : {}),
     ...(usage ? { usage } : {}),
+    ...(lastEnd ? { lastEnd } : {}),
   };
 }
 

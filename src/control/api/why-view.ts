@@ -90,9 +90,16 @@ function explainInstance(state: ClusterState, id: string): Explanation {
     reasons: [
       ...waits,
       { message: messageOf(instance), at: instance.since, ...(instance.output ? { next: `haven logs ${instance.app}/${instance.name}` } : {}) },
+      ...restartReason(instance),
       ...(isNodeTheCause ? node.reasons.map((reason) => ({ ...reason, message: `Its node ${instance.node} is ${node.state}: ${reason.message}` })) : []),
     ],
   };
+}
+
+/** Why an instance that was started again was; what its present state says already is not repeated. */
+function restartReason({ app, name, attempt, lastEnd }: InstanceView): readonly WhyReason[] {
+  if (lastEnd === undefined || lastEnd.attempt >= attempt) return [];
+  return [{ message: `Attempt ${lastEnd.attempt} is over, so it was started again: ${lastEnd.reason}`, at: lastEnd.at, next: `haven logs ${app}/${name}` }];
 }
 
 function messageOf({ state, reason }: InstanceView): string {
