@@ -190,7 +190,8 @@ test('with a slow journal, compaction and reconnects, every answer and event is 
     }),
     { numRuns: 100 },
   );
-  assert.ok(batchesSeen > 1_000 && lostToCompaction > 10, `the trials must reach what they check: ${batchesSeen} batches, ${lostToCompaction} compactions`);
+  // How often is luck; that both happen is not, with as many steps as these.
+  assert.ok(batchesSeen > 1_000 && lostToCompaction > 0, `the trials must reach what they check: ${batchesSeen} batches, ${lostToCompaction} compactions`);
 });
 
 test('after the journal failed, writes are UNAVAILABLE and reads go on at the last durable revision', async () => {

@@ -19,6 +19,12 @@ export function randomConformance({ name, run }: WorldUnderTest): void {
       );
     }));
 
+  test(`random (${name}): a long-lived program never fails to get a number`, () =>
+    run(async ({ world: { random } }) => {
+      // As many as it takes until the engine has compiled all that is behind it, some times over.
+      for (let i = 0; i < 500_000; i++) random.next();
+    }));
+
   test(`random (${name}): integers reach both ends of their range and stay inside`, () =>
     run(async ({ world: { random } }) => {
       const seen = new Set(Array.from({ length: 500 }, () => random.integer(4)));
