@@ -9,6 +9,10 @@ export class RecordingBackend implements Disposable {
   }
 
   connections = 0;
+  get open(): number {
+    return this.#restBySocket.size;
+  }
+
   answer: ((socket: Socket) => void) | undefined;
   readonly #server = createServer((socket) => this.#serve(socket));
   readonly #restBySocket = new Map<Socket, string>();

@@ -151,7 +151,7 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
   }
 
   keepIdle(upstream: UpstreamConnection): boolean {
-    if (this.draining || this.ejected || this.idle.length >= LIMITS.idlePerBackend) return false;
+    if (this.draining || this.ejected || this.idle.length >= LIMITS.idleBurstPerBackend) return false;
     this.idle.push(upstream);
     return true;
   }
@@ -166,11 +166,14 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
     this.pipeline?.close();
   }
 
-  /** Closes what has been unused for too long. */
+  /** Closes what has been unused for too long, and what a burst of requests has left. */
   sweepIdle(now: number): void {
     const { idle } = this;
+    const spare = idle.length - LIMITS.idlePerBackend;
     let expired = 0;
-    while (expired < idle.length && (idle[expired] as UpstreamConnection).idleUntil <= now) expired++;
+    for (let oldest = idle[0]; oldest !== undefined; oldest = idle[++expired]) {
+      if (oldest.idleUntil > now && (expired >= spare || now - oldest.idleSince < LIMITS.idleBurstMs)) break;
+    }
     if (expired > 0) for (const upstream of idle.splice(0, expired)) upstream.close();
   }
 

@@ -70,7 +70,12 @@ export const LIMITS = {
   upstreamIdleCapMs: 600_000,
   upstreamIdleMarginMs: 1_000,
   upstreamAgeMs: 300_000,
-  idlePerBackend: 256,
+  /** The requests of one connection, and up to a quarter more, so that they are not all made again at one time. */
+  upstreamRequests: 1_000,
+  /** Unused connections that are kept; what is left over by a burst goes after a second. */
+  idlePerBackend: 32,
+  idleBurstMs: 1_000,
+  idleBurstPerBackend: 256,
 
   /** Per backend that takes several requests at once on one connection, and how many requests those are. */
   pipelineConnections: 4,

@@ -30,11 +30,14 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
   exchange: Exchange | undefined;
   sentAt = 0;
   deadlineAt = 0;
+  idleSince = 0;
   idleUntil = 0;
   isReused = false;
 
   readonly #plane: Plane;
   readonly #openedAt: number;
+  /** Requests it may still carry. */
+  #left: number;
   #state: number = STATE.connecting;
   readonly #body = new AnswerBody();
   #keeps = false;
@@ -52,6 +55,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#plane = plane;
     this.backend = backend;
     this.#openedAt = now;
+    this.#left = Math.floor(LIMITS.upstreamRequests * (1 + plane.luck() / 4));
     backend.connectionsOpened++;
     this.wire = Wire.connected(backend.address, this, plane.readBuffer);
   }
@@ -349,11 +353,12 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
 
   #keep(): void {
     const now = this.#plane.now();
-    if (now - this.#openedAt > LIMITS.upstreamAgeMs || !this.backend.keepIdle(this)) {
+    if (--this.#left <= 0 || now - this.#openedAt > LIMITS.upstreamAgeMs || !this.backend.keepIdle(this)) {
       this.close();
       return;
     }
     this.#state = STATE.idle;
+    this.idleSince = now;
     this.idleUntil = now + this.#keepAliveMs;
     this.#leaveBodyBuffer();
     if (!this.#isPaused) return;
