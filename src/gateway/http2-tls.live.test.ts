@@ -71,6 +71,29 @@ test('bodies of any size arrive whole both ways over TLS, and a backend is told 
   ok(answers.every(({ status }) => status === 200));
 });
 
+test('over one connection, streams for a host with another certificate, or with other rules for clients, are told to come over another; the others are served', async () => {
+  const [first, second] = [await files.write('a', ['a.test', 'a2.test', 'closed.test']), await files.write('b', ['b.test'])];
+  const backends = [`127.0.0.1:${backend.port}`];
+  const file = {
+    listen: { address: '127.0.0.1:0', tls: { certificates: [first, second] } },
+    routes: [...['a.test', 'a2.test', 'b.test'].map((host) => ({ host, service: 'open' })), { host: 'closed.test', service: 'closed' }],
+    services: { open: { backends }, closed: { backends, clientCa: `${files.folder}/authority.pem` } },
+  };
+  await using strict = await startStandalone(world, fileWith({ backends }, file));
+  const alice = await files.client('alice');
+  const statuses = async (servername: string, identity: object, authorities: readonly string[]) => {
+    using client = new Http2Client(strict.address, { servername, ca: files.authority.chain, ALPNProtocols: ['h2'], ...identity });
+    // All at once: one that is refused takes nothing from those beside it.
+    return (await Promise.all(authorities.map(async (authority) => await client.ask({ ':authority': authority })))).map(({ status }) => status);
+  };
+  deepEqual(await statuses('a.test', {}, ['a.test', 'b.test', 'A2.TEST:443', 'closed.test', 'a2.test']), [200, 421, 200, 421, 200]);
+  const withCertificate = { cert: alice.chain, key: alice.key };
+  deepEqual(await statuses('closed.test', withCertificate, ['closed.test', 'b.test', 'closed.test']), [200, 421, 200]);
+  deepEqual(await statuses('a.test', withCertificate, ['closed.test']), [421]);
+  using stranger = new Http2Client(strict.address, { servername: 'closed.test', ca: files.authority.chain, ALPNProtocols: ['h2'] });
+  equal((await stranger.ask({ ':authority': 'closed.test' })).status, 0, 'no certificate, no request');
+});
+
 test('a flood ends its connection over TLS too, and the worker goes on', async () => {
   const socket = await handshake(gateway.address, asking('h2'));
   const client = new FrameClient(socket);
