@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, throws } from 'node:assert/strict';
 import { test } from 'node:test';
-import { addressesOf, homeOf, instancePortsOf } from './home.ts';
+import { addressesOf, gatewayStateOf, homeOf, instancePortsOf } from './home.ts';
 
 test('the addresses of a home follow from its port base', () => {
   const home = homeOf({ HAVEN_HOME: '/tmp/somewhere', HAVEN_PORT_BASE: '8800' });
@@ -9,6 +9,11 @@ test('the addresses of a home follow from its port base', () => {
 
 test('a port base whose gateway no browser would open is refused', () => {
   throws(() => homeOf({ HAVEN_PORT_BASE: '10000' }), /10080, which browsers and fetch refuse/);
+});
+
+test('a gateway without a cluster keeps its state in the folder systemd made for it, else in the home', () => {
+  equal(gatewayStateOf({ HAVEN_HOME: '/srv/haven', STATE_DIRECTORY: '/var/lib/edge:/var/lib/other' }), '/var/lib/edge');
+  equal(gatewayStateOf({ HAVEN_HOME: '/srv/haven', HAVEN_PORT_BASE: 'of a cluster' }), '/srv/haven/gateway');
 });
 
 test('a port base that is no number is refused', () => {

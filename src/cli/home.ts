@@ -28,7 +28,17 @@ export function homeOf(environment: Readonly<Record<string, string | undefined>>
       `Cannot use HAVEN_PORT_BASE=${portBase}, because the gateway's port would be ${portBase + GATEWAY_OFFSET}, which browsers and fetch refuse to open`,
     );
   }
-  return { directory: resolve(environment['HAVEN_HOME'] ?? join(homedir(), '.haven')), portBase };
+  return { directory: directoryOf(environment), portBase };
+}
+
+/** Where a gateway without a cluster keeps what it has to keep, unless its file says: what systemd made for it, else a folder in `$HAVEN_HOME`. */
+export function gatewayStateOf(environment: Readonly<Record<string, string | undefined>>): string {
+  const [given = ''] = (environment['STATE_DIRECTORY'] ?? '').split(':');
+  return given === '' ? join(directoryOf(environment), 'gateway') : given;
+}
+
+function directoryOf(environment: Readonly<Record<string, string | undefined>>): string {
+  return resolve(environment['HAVEN_HOME'] ?? join(homedir(), '.haven'));
 }
 
 /** True if the gateway of this port base would listen where no browser goes (WHATWG Fetch, "bad port", https://fetch.spec.whatwg.org/#port-blocking). */

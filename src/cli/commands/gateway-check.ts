@@ -2,12 +2,18 @@ import { secureConfig } from '#gateway/standalone/secure-config';
 import type { UnixMs } from '#world/world';
 import type { RunCommand } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { authorityOf } from '../gateway/authority-view.ts';
 import { loadGatewayFile } from '../gateway/gateway-file.ts';
+import { gatewayStateOf } from '../home.ts';
 import { plural } from '../output.ts';
 
 export const run: RunCommand = async ({ output }, { args: [path = ''] }) => {
   const config = await loadGatewayFile(path, { secret: '' });
-  const { warnings } = await secureConfig(config, Date.now() as UnixMs);
+  const now = Date.now() as UnixMs;
+  const authority = await authorityOf(config, { state: gatewayStateOf(process.env), now });
+  // Nothing is issued for a look at it.
+  const secured = await secureConfig(config, { now, issue: async () => [] });
+  const warnings = [...secured.warnings, ...(authority?.warnings ?? [])];
   for (const warning of warnings) output.warn(warning);
   const backends = config.routes.reduce((sum, route) => sum + route.backends.length, 0);
   const matches = config.routes.reduce((sum, route) => sum + route.matches.length, 0);
@@ -18,11 +24,14 @@ export const run: RunCommand = async ({ output }, { args: [path = ''] }) => {
       routes: matches,
       services: config.routes.length,
       backends,
+      ...(authority === undefined ? {} : { authority: authority.facts }),
       ...(warnings.length > 0 ? { warnings } : {}),
     });
-  else
+  else {
     output.data(
       `${path} is valid: ${plural(config.listeners.length, 'listener')}, ${plural(matches, 'route')}, ${plural(config.routes.length, 'service')}, ${plural(backends, 'backend')}`,
     );
+    if (authority !== undefined) output.data(authority.text);
+  }
   return EXIT.ok;
 };

@@ -8,6 +8,7 @@ import type { RunCommand } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { loadGatewayFile, withFlags } from '../gateway/gateway-file.ts';
 import { notifyServiceManager } from '../gateway/service-manager.ts';
+import { gatewayStateOf } from '../home.ts';
 
 const SECRET_BYTES = 32;
 
@@ -16,6 +17,7 @@ export const run: RunCommand = async ({ output, signal }, { args: [path = ''], o
   const inheritance = await inherit(world, process);
   // Without a secret in the file, sticky cookies last as long as this process and those that take over from it.
   const secret = inheritance?.legacy.secret ?? randomBytes(SECRET_BYTES).toString('hex');
+  const state = gatewayStateOf(process.env);
   const load = async () => withFlags(await loadGatewayFile(path, { secret }), options);
   let reload = async (): Promise<unknown> => undefined;
   const onHangUp = () => {
@@ -28,19 +30,22 @@ export const run: RunCommand = async ({ output, signal }, { args: [path = ''], o
   try {
     await runStandalone({
       world,
+      state,
       load,
       // The same command again: what is at its place by then is the new version.
       successor: { command: process.execPath, args: [...process.execArgv, ...process.argv.slice(1)], secret },
       ...(inheritance === undefined ? {} : { inheritance }),
-      onReady: ({ listeners, admin }, reloadNow) => {
+      onReady: ({ listeners, admin, authority }, reloadNow) => {
         reload = reloadNow;
         void notifyServiceManager(process.env, process.pid);
         const addresses = listeners.map(formatAddress);
-        if (output.json) output.record({ listeners: addresses, admin: formatAddress(admin), pid: process.pid });
+        if (output.json)
+          output.record({ listeners: addresses, admin: formatAddress(admin), pid: process.pid, ...(authority === undefined ? {} : { authority }) });
         else
           output.progress(
             `Serving on ${addresses.join(', ')}; metrics and live state on ${formatAddress(admin)}. Reload with "haven gateway reload" or SIGHUP, stop with Ctrl-C`,
           );
+        if (authority !== undefined) output.progress(`Certificates come from the gateway's own authority, which clients have to trust: ${authority}`);
       },
       signal,
     });

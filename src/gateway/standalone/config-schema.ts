@@ -101,6 +101,7 @@ export const gatewaySchema = z.strictObject({
     .optional(),
   workers: whole({ from: 1, to: MAX_WORKERS }).optional(),
   accessLog: z.string().min(1, 'must be a folder').optional(),
+  state: z.string().min(1, 'must be a folder').optional(),
   drain: duration.optional(),
   preDrain: duration.optional(),
   stickySecret: z.string().min(16, 'must have at least 16 characters').max(256, 'must have at most 256 characters').optional(),

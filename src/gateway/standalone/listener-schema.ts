@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isName } from '#base/name';
 import { parseCidr } from '../dataplane/ip-address.ts';
@@ -7,6 +8,7 @@ const A_NAME = 'must be 1 to 40 of a-z, 0-9 and "-", and neither begin nor end w
 const MAX_LISTENERS = 64;
 const MAX_RANGES = 256;
 const MAX_CERTIFICATES = 1_000;
+const MAX_NAMES = 100;
 const MAX_HOPS = 16;
 const A_COUNT = `must be a whole number from 1 to ${MAX_HOPS}`;
 
@@ -34,17 +36,25 @@ const ranges = z
 /** A path; it begins at the folder of the file. */
 export const file = z.string('must be the path of a PEM file').min(1, 'must be the path of a PEM file');
 const MIN_VERSION = 'must be 1.2 or 1.3';
-const tls = z.strictObject(
-  {
-    certificates: z
-      .array(z.strictObject({ cert: file, key: file }, 'must be { cert, key }, paths of PEM files'))
-      .min(1, 'must have at least one certificate')
-      .max(MAX_CERTIFICATES, `must have at most ${MAX_CERTIFICATES} certificates`),
-    unknownNames: z.enum(['serve', 'reject']).optional(),
-    minVersion: z.union([z.literal(1.2), z.literal(1.3), z.literal('1.2'), z.literal('1.3')], MIN_VERSION).optional(),
-  },
-  'must be { certificates, unknownNames, minVersion }',
-);
+const A_CERTIFICATE_NAME = 'must be a host name such as "shop.test" or "*.shop.test", or an IP address';
+const CERTIFICATE_NAME = /^(?=.{1,253}$)(?:\*\.)?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
+const certificateName = z
+  .string(A_CERTIFICATE_NAME)
+  .refine((text) => isIP(text) !== 0 || (CERTIFICATE_NAME.test(text.toLowerCase()) && !/(?:^|\.)\d+$/.test(text)), A_CERTIFICATE_NAME);
+const tlsOptions = z.strictObject({
+  certificates: z
+    .array(z.strictObject({ cert: file, key: file }, 'must be { cert, key }, paths of PEM files'))
+    .min(1, 'must have at least one certificate')
+    .max(MAX_CERTIFICATES, `must have at most ${MAX_CERTIFICATES} certificates`)
+    .optional(),
+  internal: z.boolean('must be true or false').optional(),
+  names: z.array(certificateName, 'must be a list of host names').max(MAX_NAMES, `must have at most ${MAX_NAMES} names`).optional(),
+  unknownNames: z.enum(['serve', 'reject']).optional(),
+  minVersion: z.union([z.literal(1.2), z.literal(1.3), z.literal('1.2'), z.literal('1.3')], MIN_VERSION).optional(),
+});
+const A_TLS = 'must be internal, { internal: true, names, unknownNames, minVersion } or { certificates, unknownNames, minVersion }';
+/** Where certificates come from: the gateway's own authority, or files. */
+const tls = z.union([z.string().refine((text): text is 'internal' => text === 'internal', A_TLS), tlsOptions], A_TLS);
 
 /** Whose word about clients is taken. */
 export const trust = z.union(

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from 'node:assert/strict';
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseRate } from '#base/rate';
@@ -153,7 +153,9 @@ test('what can only be a mistake is refused: hidden routes, the same backend or 
     'services.web.backends.1 is 127.0.0.1:3000 once more; give it a weight instead',
   ]);
   deepEqual(issuesOf({ ...small, listen: ['127.0.0.1:80', '127.0.0.1:81'], admin: '127.0.0.1:81' }), ['admin is 127.0.0.1:81 once more']);
-  deepEqual(issuesOf({ ...small, listen: { address: '127.0.0.1:443', tls: {} } }), ['listen.tls.certificates is missing']);
+  deepEqual(issuesOf({ ...small, listen: { address: '127.0.0.1:443', tls: {} } }), [
+    'listen.tls has no certificates: add "certificates" with files, or write "tls: internal" for those of the gateway\'s own authority',
+  ]);
   deepEqual(issuesOf({ ...small, listen: [{ address: '127.0.0.1:443', tls: { certificates: [{ cert: 'a.pem' }], minVersion: 1.1 } }] }), [
     'listen.0.tls.certificates.0.key is missing: it must be the path of a PEM file',
     'listen.0.tls.minVersion must be 1.2 or 1.3',
@@ -217,4 +219,46 @@ test('a file for connections only needs no routes; what they lead to, and how lo
     resolved.config.routes.map(({ matches, backends }) => [matches, backends.map(({ drainMs, tier }) => `${tier} ${drainMs}`)]),
     [[[], ['primary 60000', 'backup 60000']]],
   );
+});
+
+test('"tls: internal" is a certificate for each host of the routes, and one for the address where a route is for any host', () => {
+  const routes = [
+    { host: 'Shop.test', service: 'web' },
+    { host: 'shop.test', path: '/a', service: 'web' },
+    { host: 'api.test', service: 'web' },
+  ];
+  const planned = (file: object) => {
+    const resolved = resolveGatewayConfig({ ...small, ...file }, { secret: 'x', folder: '/etc/haven' });
+    return resolved.ok ? resolved.config.listeners.map(({ tls }) => tls) : resolved.issues;
+  };
+  const common = { at: ['listen', 'tls'], certificates: [], unknownNames: 'serve', minVersion: 'TLSv1.2' };
+  const listen = (tls: unknown) => ({ address: '127.0.0.1:443', tls });
+  deepEqual(planned({ routes, listen: listen('internal') }), [{ ...common, internal: { names: ['shop.test', 'api.test'], isForAddress: false } }]);
+  deepEqual(planned({ listen: listen('internal') }), [{ ...common, internal: { names: [], isForAddress: true } }]);
+  deepEqual(planned({ listen: listen({ internal: true, names: ['*.Shop.test', '192.0.2.1'], unknownNames: 'reject', minVersion: 1.3 }) }), [
+    { ...common, unknownNames: 'reject', minVersion: 'TLSv1.3', internal: { names: ['*.shop.test', '192.0.2.1'], isForAddress: true } },
+  ]);
+  // Connections that are carried as they are have no host.
+  deepEqual(planned({ routes, listen: { ...listen('internal'), tcp: 'web' } }), [{ ...common, internal: { names: [], isForAddress: true } }]);
+  const resolved = resolveGatewayConfig({ ...small, state: 'kept' }, { secret: 'x', folder: '/etc/haven' });
+  deepEqual(resolved.ok && resolved.config.state, '/etc/haven/kept');
+});
+
+test('"tls: internal" beside what it does not go with is refused, with why', () => {
+  const tls = (value: unknown, more: object = {}) => issuesOf({ ...small, ...more, listen: { address: '127.0.0.1:443', tls: value } });
+  const certificates = [{ cert: 'a.pem', key: 'a.key' }];
+  deepEqual(tls({ internal: true, certificates }), [
+    'listen.tls has "certificates" and "internal": one listener has them from files or from the gateway\'s own authority, not both',
+  ]);
+  deepEqual(tls({ certificates, names: ['a.test'] }), ['listen.tls.names is for "internal": certificates from files have their names in them']);
+  deepEqual(tls('interal'), ['listen.tls must be internal, { internal: true, names, unknownNames, minVersion } or { certificates, unknownNames, minVersion }']);
+  deepEqual(tls({ internal: 'yes' }), ['listen.tls.internal must be true or false']);
+  match(tls({ internal: true, nmaes: [] }).join(), /^listen\.tls\.nmaes is not a known key; did you mean "names"\? /);
+  for (const name of ['a b', '*', 'a.*.test', '300.0.0.1'])
+    deepEqual(tls({ internal: true, names: [name] }), ['listen.tls.names.0 must be a host name such as "shop.test" or "*.shop.test", or an IP address'], name);
+  const routes = Array.from({ length: 1_001 }, (_, i) => ({ host: `a${i}.test`, service: 'web' }));
+  deepEqual(tls('internal', { routes }), ["listen.tls would need 1001 certificates of the gateway's own authority, and at most 1000 are issued"]);
+  deepEqual(issuesOf({ ...small, listen: { address: '127.0.0.1:443', tls: 'internal', redirect: 'https' } }), [
+    'listen.redirect is for listeners without TLS: this one speaks HTTPS itself',
+  ]);
 });

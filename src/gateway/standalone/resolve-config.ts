@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseDurationMs } from '#base/duration';
 import { type Name, parseName } from '#base/name';
 import type { InstanceId } from '#model/instance';
@@ -22,6 +22,8 @@ export interface StandaloneConfig {
   readonly workers?: number;
   /** A folder for access logs; absent: none are written. */
   readonly accessLog?: string;
+  /** A folder for what it keeps, which is the authority of `tls: internal`. Absolute; absent: the file names none. */
+  readonly state?: string;
   readonly drainMs: number;
   /** Files of authorities, by service, of whose certificates clients have to show one. */
   readonly clientCas: readonly PlannedClientCa[];
@@ -45,6 +47,7 @@ export type ResolvedConfig = { readonly ok: true; readonly config: StandaloneCon
 export const DEFAULT_ADMIN: Address = { host: '127.0.0.1', port: 7_781 };
 
 const DEFAULT_NAME = 'gateway';
+const AUTHORITY_FOLDER = 'authority';
 const DEFAULT_CHECK = { intervalMs: 2_000, timeoutMs: 1_000, rise: 2, fall: 3 } as const;
 const DEFAULT_DRAIN_MS = 30_000;
 const DEFAULT_PRE_DRAIN_MS = 5_000;
@@ -71,6 +74,7 @@ export function resolveGatewayConfig(value: unknown, options: { readonly secret:
     admin: input.admin === undefined ? DEFAULT_ADMIN : addressOf(input.admin),
     ...(input.workers === undefined ? {} : { workers: input.workers }),
     ...(input.accessLog === undefined ? {} : { accessLog: input.accessLog }),
+    ...(input.state === undefined ? {} : { state: resolve(options.folder ?? '', input.state) }),
     drainMs: optionalMs(input.drain) ?? DEFAULT_DRAIN_MS,
     clientCas: Object.entries(input.services).flatMap(([service, { clientCa }]) => {
       if (clientCa === undefined) return [];
@@ -82,6 +86,11 @@ export function resolveGatewayConfig(value: unknown, options: { readonly secret:
     routes: Object.entries(input.services).map(([key, service]) => routeOf({ app: name, key, service, matches: matches.get(key) ?? [], secret })),
   };
   return { ok: true, config };
+}
+
+/** Where the authority of `tls: internal` is kept; `state` is for a file that does not say. */
+export function authorityFolderOf(config: StandaloneConfig, state: string): string {
+  return join(config.state ?? state, AUTHORITY_FOLDER);
 }
 
 function routeOf(parts: {

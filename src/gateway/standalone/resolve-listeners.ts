@@ -23,12 +23,26 @@ export interface PlannedTls extends Pick<TlsSettings, 'unknownNames' | 'minVersi
   readonly at: readonly string[];
   /** Absolute paths. */
   readonly certificates: readonly { readonly cert: string; readonly key: string }[];
+  /** Certificates that the gateway issues itself; absent: none. */
+  readonly internal?: PlannedInternal;
+}
+
+export interface PlannedInternal {
+  /** One certificate for each: the hosts of routes, and what the file adds. */
+  readonly names: readonly string[];
+  /** Another one for where it listens: some clients will call it by no other name. */
+  readonly isForAddress: boolean;
 }
 
 const httpsPort = 443;
+/** Connections that are carried as they are may be for any. */
+const ANY_HOST = ['*'] as const;
+/** Each takes a millisecond or two to issue, at the start and at every renewal. */
+const MAX_INTERNAL_NAMES = 1_000;
 
 type ListenerInput = Exclude<GatewayInput['listen'], readonly unknown[]>;
 type TlsInput = NonNullable<Exclude<ListenerInput, string>['tls']>;
+type TlsOptions = Exclude<TlsInput, string>;
 
 interface Where {
   readonly app: Name;
@@ -37,16 +51,17 @@ interface Where {
   readonly limits: GatewayInput['limits'];
   /** Of the first listener with TLS. */
   readonly httpsPort: number;
+  /** Of all routes. */
+  readonly hosts: readonly string[];
 }
 
 /** Where the gateway listens, by a file that was checked. Paths in it begin at `folder`. */
-export function listenersOf(
-  { listen, trust, limits }: GatewayInput,
-  { app, folder }: { readonly app: Name; readonly folder: string },
-): readonly PlannedListener[] {
+export function listenersOf(input: GatewayInput, { app, folder }: { readonly app: Name; readonly folder: string }): readonly PlannedListener[] {
+  const { listen, trust, limits } = input;
+  const where = { app, folder, limits, httpsPort: httpsPortOf(listen), hosts: hostsOf(input) };
   return (Array.isArray(listen) ? listen : [listen]).map((given, index) => {
     const at = Array.isArray(listen) ? ['listen', String(index)] : ['listen'];
-    return listenerOf({ trust, ...(typeof given === 'string' ? { address: given } : given) }, { app, folder, at, limits, httpsPort: httpsPortOf(listen) });
+    return listenerOf({ trust, ...(typeof given === 'string' ? { address: given } : given) }, { ...where, at });
   });
 }
 
@@ -64,17 +79,35 @@ function listenerOf({ address, redirect, proxyProtocol, trust, tls, http2, tcp }
   return {
     address: addressOf(address),
     ...(Object.keys(settings).length === 0 ? {} : { settings }),
-    ...(tls === undefined ? {} : { tls: tlsOf(tls, where) }),
+    ...(tls === undefined ? {} : { tls: tlsOf(tls, { ...where, hosts: tcp === undefined ? where.hosts : ANY_HOST }) }),
   };
 }
 
-function tlsOf({ certificates, unknownNames = 'serve', minVersion = 1.2 }: TlsInput, { folder, at }: Where): PlannedTls {
+function tlsOf(given: TlsInput, { folder, at, hosts }: Where): PlannedTls {
+  const options = tlsOptionsOf(given);
+  const { certificates = [], unknownNames = 'serve', minVersion = 1.2 } = options;
+  const names = internalNamesOf(options, hosts);
   return {
     at: [...at, 'tls'],
+    ...(options.internal ? { internal: { names, isForAddress: names.length === 0 || hosts.includes('*') } } : {}),
     certificates: certificates.map(({ cert, key }) => ({ cert: resolve(folder, cert), key: resolve(folder, key) })),
     unknownNames,
     minVersion: Number(minVersion) === 1.3 ? 'TLSv1.3' : 'TLSv1.2',
   };
+}
+
+function tlsOptionsOf(given: TlsInput): TlsOptions {
+  return typeof given === 'string' ? { internal: true } : given;
+}
+
+/** In lower case, each once. */
+function internalNamesOf({ names = [] }: TlsOptions, hosts: readonly string[]): readonly string[] {
+  return [...new Set([...hosts.filter((host) => host !== '*'), ...names.map((name) => name.toLowerCase())])];
+}
+
+/** In lower case, each once; `*` for any. */
+function hostsOf({ routes = [] }: GatewayInput): readonly string[] {
+  return [...new Set(routes.map(({ host = '*' }) => host.toLowerCase()))];
 }
 
 function limitsOf({ connections, connectionsPerClient, stall }: NonNullable<GatewayInput['limits']>): ConnectionLimits {
@@ -101,6 +134,7 @@ export function listenerIssues(input: GatewayInput): readonly SpecIssue[] {
     const at = Array.isArray(input.listen) ? ['listen', String(index)] : ['listen'];
     const { address, tcp, tls, redirect } = typeof given === 'string' ? { address: given } : given;
     taken(address, at);
+    if (tls !== undefined) issues.push(...tlsIssues(tlsOptionsOf(tls), tcp === undefined ? hostsOf(input) : ANY_HOST, [...at, 'tls']));
     if (redirect !== undefined && tls !== undefined)
       issues.push({ path: [...at, 'redirect'], message: 'is for listeners without TLS: this one speaks HTTPS itself' });
     if (redirect !== undefined && tcp !== undefined)
@@ -111,6 +145,19 @@ export function listenerIssues(input: GatewayInput): readonly SpecIssue[] {
   });
   if (input.admin !== undefined) taken(input.admin, ['admin']);
   return issues;
+}
+
+function tlsIssues(options: TlsOptions, hosts: readonly string[], at: readonly string[]): readonly SpecIssue[] {
+  const { certificates, internal = false, names } = options;
+  if (certificates === undefined && !internal)
+    return [{ path: at, message: 'has no certificates: add "certificates" with files, or write "tls: internal" for those of the gateway\'s own authority' }];
+  if (certificates !== undefined && internal)
+    return [{ path: at, message: 'has "certificates" and "internal": one listener has them from files or from the gateway\'s own authority, not both' }];
+  if (names !== undefined && !internal) return [{ path: [...at, 'names'], message: 'is for "internal": certificates from files have their names in them' }];
+  const count = internalNamesOf(options, hosts).length;
+  if (internal && count > MAX_INTERNAL_NAMES)
+    return [{ path: at, message: `would need ${count} certificates of the gateway's own authority, and at most ${MAX_INTERNAL_NAMES} are issued` }];
+  return [];
 }
 
 function tcpIssues({ services }: GatewayInput, name: string, path: readonly string[]): readonly SpecIssue[] {

@@ -6,6 +6,8 @@ import type { UnixMs } from '#world/world';
 import type { PublicListener } from '../public-listeners.ts';
 import { certificateWarnings } from '../tls/certificate-warnings.ts';
 import { clientPoliciesOf, type GuardedService, policyIdOf } from '../tls/client-policies.ts';
+import type { Names } from '../tls/internal-certificates.ts';
+import { namesOfListener, thisMachine } from '../tls/machine-names.ts';
 import { certificatesIn, readCertificate } from '../tls/read-certificate.ts';
 import type { ServedCertificate } from '../tls/tls-settings.ts';
 import type { StandaloneConfig } from './resolve-config.ts';
@@ -17,14 +19,22 @@ const PROTOCOLS_WITHOUT_HTTP2 = ['http/1.1'] as const;
 
 /** What a gateway's file and the files that it names say together. */
 export interface SecuredConfig {
-  readonly listeners: readonly PublicListener[];
+  readonly listeners: readonly SecuredListener[];
   readonly routes: readonly Route[];
   /** Sentences without a full stop. */
   readonly warnings: readonly string[];
 }
 
-/** Reads the certificates a config names. INVALID names every file that cannot be used. */
-export async function secureConfig(config: StandaloneConfig, now: UnixMs): Promise<SecuredConfig> {
+export interface SecuredListener extends PublicListener {
+  /** The names of each certificate that the gateway issues itself. */
+  readonly internal?: readonly Names[];
+}
+
+/** Resolves to one certificate for each. */
+export type Issue = (wanted: readonly Names[]) => Promise<readonly ServedCertificate[]>;
+
+/** Reads the certificates a config names, and has those issued that it wants of the gateway's own authority. INVALID names every file that cannot be used. */
+export async function secureConfig(config: StandaloneConfig, { now, issue }: { readonly now: UnixMs; readonly issue: Issue }): Promise<SecuredConfig> {
   const issues: SpecIssue[] = [];
   const authorities = await readAuthorities(config, issues);
   const routes = config.routes.map((route): Route => {
@@ -38,21 +48,44 @@ export async function secureConfig(config: StandaloneConfig, now: UnixMs): Promi
   const { policies, conflicts } = clientPoliciesOf(guarded);
   for (const host of conflicts)
     issues.push({ path: ['services'], message: `ask clients of "${host}" for certificates of several authorities; a host can ask for those of one file only` });
-  const listeners = await Promise.all(
-    config.listeners.map(async ({ address, settings, tls }): Promise<PublicListener> => {
+  const secured = await Promise.all(
+    config.listeners.map(async ({ address, settings, tls }): Promise<SecuredListener> => {
       if (tls === undefined) return { address, ...(settings === undefined ? {} : { settings }) };
       const { unknownNames, minVersion } = tls;
       const certificates = await readCertificates(tls, issues);
       // What a carried connection speaks is between its ends.
       const protocols = settings?.tcp !== undefined ? [] : settings?.http2 === false ? PROTOCOLS_WITHOUT_HTTP2 : PROTOCOLS;
-      return { address, settings: { ...settings, tls: { certificates, unknownNames, minVersion, protocols, clients: policies } } };
+      const internal = internalOf(address.host, tls);
+      return {
+        address,
+        settings: { ...settings, tls: { certificates, unknownNames, minVersion, protocols, clients: policies } },
+        ...(internal === undefined ? {} : { internal }),
+      };
     }),
   );
   if (issues.length > 0) {
     const lines = issues.map(({ path, message }) => `${path.join('.')} ${message}`);
     throw new PlatformError('INVALID', `Cannot use the certificates:\n${lines.join('\n')}`, { issues });
   }
-  return { listeners, routes, warnings: certificateWarnings(listeners, routes, now) };
+  const byFiles = secured.filter(({ internal }) => internal === undefined);
+  return { listeners: await withIssued(secured, issue), routes, warnings: certificateWarnings(byFiles, routes, now) };
+}
+
+/** The listeners with the certificates that are in force by now. */
+export async function withIssued(listeners: readonly SecuredListener[], issue: Issue): Promise<readonly SecuredListener[]> {
+  const done: SecuredListener[] = [];
+  for (const listener of listeners) {
+    const { settings, internal } = listener;
+    if (settings?.tls === undefined || internal === undefined) done.push(listener);
+    else done.push({ ...listener, settings: { ...settings, tls: { ...settings.tls, certificates: await issue(internal) } } });
+  }
+  return done;
+}
+
+/** The first is for clients that ask for no name, or for one that none has. */
+function internalOf(host: string, { internal }: PlannedTls): readonly Names[] | undefined {
+  if (internal === undefined) return undefined;
+  return [...(internal.isForAddress ? [namesOfListener(host, thisMachine())] : []), ...internal.names.map((name) => [name])];
 }
 
 async function readAuthorities(

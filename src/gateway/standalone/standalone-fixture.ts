@@ -29,12 +29,13 @@ async function load(value: unknown): Promise<StandaloneConfig> {
   return resolved.config;
 }
 
-export async function startStandalone(world: World, value: unknown): Promise<Running> {
+export async function startStandalone(world: World, value: unknown, state = '/nonexistent'): Promise<Running> {
   const file = { value };
   const stopping = new AbortController();
   const ready = Promise.withResolvers<{ readonly listeners: readonly Address[]; readonly admin: Address; readonly reload: () => Promise<Reloaded> }>();
   const running = runStandalone({
     world,
+    state,
     load: async () => await load(file.value),
     onReady: ({ listeners, admin }, reload) => ready.resolve({ listeners, admin, reload }),
     signal: stopping.signal,
