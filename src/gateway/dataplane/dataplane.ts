@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import type { Route } from '#model/route';
 import { Backend, backendKey } from './backend.ts';
-import { every } from './clock.ts';
+import { after, every } from './clock.ts';
 import { FrontDoor } from './front-door.ts';
 import { LIMITS } from './limits.ts';
 import { type ListenerSettings, PLAIN_LISTENER } from './listener-settings.ts';
@@ -19,7 +19,9 @@ export interface HealthUpdate {
   readonly byHttp: boolean;
 }
 
+/** While requests are in flight; without any, a worker that is woken for nothing costs more than it finds. */
 const suspicionPeriodMs = 20;
+const idlePeriodMs = 100;
 const deadlinePeriodMs = 100;
 const backlog = 511;
 
@@ -35,13 +37,16 @@ export class Dataplane implements Disposable {
   /** Taken out of the configuration while requests were in flight. */
   readonly #leaving = new Set<Backend>();
   readonly #listeners = new Map<string, Listener>();
-  readonly #timers: Disposable[];
+  readonly #suspicions: Suspicions;
+  readonly #deadlines: Disposable;
+  #suspecting: Disposable;
   #revision = 0;
 
   constructor(seed: Uint8Array) {
     this.plane = new Plane(seed);
-    const suspicions = new Suspicions(this.plane, this.services, this.backends);
-    this.#timers = [every(suspicionPeriodMs, () => suspicions.sweep()), every(deadlinePeriodMs, () => this.#sweepDeadlines())];
+    this.#suspicions = new Suspicions(this.plane, this.services, this.backends);
+    this.#deadlines = every(deadlinePeriodMs, () => this.#sweepDeadlines());
+    this.#suspecting = after(idlePeriodMs, () => this.#suspect());
   }
 
   get services(): Map<string, Service> {
@@ -133,7 +138,8 @@ export class Dataplane implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const timer of this.#timers) timer[Symbol.dispose]();
+    this.#deadlines[Symbol.dispose]();
+    this.#suspecting[Symbol.dispose]();
     for (const id of [...this.#listeners.keys()]) this.unlisten(id);
     for (const socket of this.plane.opening) socket.destroy();
     for (const client of this.plane.clients.toArray()) client.destroy();
@@ -191,6 +197,11 @@ export class Dataplane implements Disposable {
     for (const service of this.services.values()) {
       if (service.sweep(now)) this.plane.onReport();
     }
+  }
+
+  #suspect(): void {
+    const periodMs = this.#suspicions.sweep() ? suspicionPeriodMs : idlePeriodMs;
+    this.#suspecting = after(periodMs, () => this.#suspect());
   }
 
   #drainTunnels(backend: Backend, now: number): void {

@@ -19,11 +19,13 @@ export class Suspicions {
     this.#backends = backends;
   }
 
-  /** Called every so often. */
-  sweep(): void {
+  /** Called every so often. False if nothing is in flight, so that there is nobody to suspect. */
+  sweep(): boolean {
     const now = this.#plane.tick();
+    let isBusy = false;
     for (const service of this.#services.values()) {
       if (service.inFlight === 0) continue;
+      isBusy = true;
       if (service.pipelines) for (const backend of service.backends) backend.pipeline?.sweep(now);
       if (service.backends.length < 2) continue;
       for (const backend of service.backends) {
@@ -31,6 +33,7 @@ export class Suspicions {
         if (looksSilent(service, backend, now)) this.#ask(service, backend);
       }
     }
+    return isBusy;
   }
 
   /** A suspect gets no new requests and is asked at once. */
