@@ -14,7 +14,7 @@ async function started(instances: readonly Instance[], seed = 1): Promise<AgentR
   return rig;
 }
 
-test('a killed agent leaves its instances running, and the next one takes them over within two seconds without a restart', async () => {
+test('a killed agent leaves its instances running, and the next one takes them over within two seconds without a restart (B4)', async () => {
   const instances = Array.from({ length: 20 }, (_, index) => exampleInstance({ slot: index + 1, serial: index + 1 }));
   const rig = await started(instances);
   for (const { id } of instances) await rig.reach(id, 'running');

@@ -134,7 +134,7 @@ test('the life of an app by the command line', async (t) => {
     equal(await (await fetch(`http://127.0.0.1:${portBase + 80}/`)).text(), 'good day');
   });
 
-  await t.test('Ctrl-C detaches from a deploy, which goes on, exit 130', async () => {
+  await t.test('Ctrl-C detaches from a deploy, which goes on, exit 130 (R9)', async () => {
     const { code, stderr } = await haven(['deploy', appFolder, '--set', 'GREETING=detached'], { until: /web\.1 on .*(pending|starting)/ });
     equal(code, 130);
     match(stderr, /the deploy goes on/);

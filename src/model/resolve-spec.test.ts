@@ -17,7 +17,7 @@ function issuesOf(config: unknown, environment?: string) {
   return resolved.issues.map(({ path, message, nearest }) => `${path.join('.')}: ${message}${nearest ? ` [${nearest}]` : ''}`);
 }
 
-test('the smallest config becomes a spec with every default of the rules', () => {
+test('the smallest config becomes a spec with every default of the rules; one line of health is a startup and a ready check, and no alive check (H1, H3)', () => {
   const { spec, warnings } = specOf({ name: 'shop', web });
   deepEqual(warnings, []);
   deepEqual(spec, {

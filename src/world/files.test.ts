@@ -47,7 +47,7 @@ test('whichever bit of a record flips, the one before is read and it is said why
     assert.deepEqual(await readRecord(disk, '/record'), { value: { generation: 2 } });
   }));
 
-test('a damaged record never takes the place of the good one before it', () =>
+test('a damaged record never takes the place of the good one before it (B3)', () =>
   onDisk(async (disk, host) => {
     await writeRecord(disk, '/record', 1);
     await writeRecord(disk, '/record', 2);

@@ -44,7 +44,7 @@ function instanceOf(app: string, node: string, more: Partial<Instance> = {}): In
   } as unknown as Instance;
 }
 
-test('the same deploy twice is one release; another is the next; a stale revision is a CONFLICT', async () => {
+test('the same deploy twice is one release; another is the next; a stale revision is a CONFLICT (R9)', async () => {
   const first = await client.ask<DeployView>('/v1/apps/shop/deploy', { body: { config } });
   deepEqual([first.status, first.value.release, first.value.changed], [201, 1, true]);
   const again = await client.ask<DeployView>('/v1/apps/shop/deploy', { body: { config } });
@@ -66,7 +66,7 @@ test('the same deploy twice is one release; another is the next; a stale revisio
   );
 });
 
-test('two deploys at the same moment both become releases, and the later one is wanted', async () => {
+test('two deploys at the same moment both become releases, and the later one is wanted (R9)', async () => {
   const deploys = [1, 2, 3, 4].map((count) =>
     client.ask<DeployView>('/v1/apps/race/deploy', { body: { config: { ...config, name: 'race', web: { ...config.web, count } } } }),
   );

@@ -21,7 +21,7 @@ const dead = { health: 'failing', reachable: false } as const;
 const backup = { tier: 'backup' } as const;
 const draining = { draining: true } as const;
 
-test('tiers are used in the order of R-21 to R-23', () => {
+test('tiers are used in the order of R-21 to R-23; too few healthy means all, and a single one is kept (H6)', () => {
   const table: readonly (readonly [string, readonly Named[], Partial<TierOptions>?])[] = [
     ['primary a b', [backend('a'), backend('b'), backend('s', backup)]],
     ['primary b', [backend('a', failing), backend('b')]],

@@ -152,15 +152,6 @@ test('R6: the first deploy ever that fails is stopped, is not tried again, and s
   ok(service.state.pending.length > 0);
 });
 
-test('R3: an instance that starts but never passes fails the deploy at its healthy deadline', () => {
-  const service = stable();
-  service.deploy('never-ready');
-  run(service, 50_000);
-  equal(phase(service), 'rolling');
-  run(service, 40_000);
-  ok(service.state.rollout.phase === 'failed' && service.state.rollout.cause.code === 'unhealthy');
-});
-
 test('R5: a wish that no node can ever fulfil fails at once with the reasons', () => {
   const service = stable();
   service.deploy('good', { resources: { cpu: 99, memoryBytes: 1 } });
