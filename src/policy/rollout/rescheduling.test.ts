@@ -35,7 +35,10 @@ test('B1: the delay before each further try elsewhere doubles, up to its cap', (
     const state = { ...stable().state, rescheduling: { '1': { count, at: failedAt, nodes: [] } } };
     return (rescheduleAt(given, state) ?? 0) - failedAt;
   });
-  deepEqual(delays, [1, 2, 4, 8, 16, 20, 20].map((factor) => factor * RESCHEDULE_DELAY_MS));
+  deepEqual(
+    delays,
+    [1, 2, 4, 8, 16, 20, 20].map((factor) => factor * RESCHEDULE_DELAY_MS),
+  );
   equal(RESCHEDULE_DELAY_CAP_MS, 600_000);
 });
 

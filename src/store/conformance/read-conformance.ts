@@ -140,4 +140,10 @@ export function historyConformance(makeStore: MakeStore): void {
     await assert.rejects(use.store.compact(at(3)), rejects('COMPACTED', { oldest: 3 }));
     await assert.rejects(use.store.compact(at(2)), rejects('COMPACTED', { oldest: 3 }));
   });
+
+  test('what has not happened yet cannot be compacted', async () => {
+    for (const value of ['1', '2', '3']) await write(use.store, put('a', value));
+    await assert.rejects(use.store.compact(at(5)), rejects('FUTURE_REVISION', { revision: 5, current: 4 }));
+    assert.equal((await use.store.status()).oldest, 1);
+  });
 }

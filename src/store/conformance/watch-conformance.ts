@@ -38,6 +38,19 @@ export function watchesConformance(makeStore: MakeStore): void {
     );
   });
 
+  test('what was before is not told when it has been compacted', async () => {
+    for (const value of ['1', '2', '3']) await write(use.store, put('a', value));
+    await use.store.compact(at(3));
+    const batches = await take(use.store.watch(all, { fromRevision: at(3), previous: true, signal: use.signal }), 2);
+    assert.deepEqual(
+      batches.map((batch) => batch.events[0]),
+      [
+        { kind: 'put', item: item('a', '2', [2, 3, 2]) },
+        { kind: 'put', item: item('a', '3', [2, 4, 3]), previous: item('a', '2', [2, 3, 2]) },
+      ],
+    );
+  });
+
   test('a watch from a past revision replays history and goes on', async () => {
     for (const value of ['1', '2', '3']) await write(use.store, put('a', value));
     const batches = use.store.watch(all, { fromRevision: at(3), signal: use.signal });
