@@ -269,6 +269,7 @@ for (const { name, give, exitCode, says } of BAD_INPUTS) {
       t.diagnostic(given.text.slice(-1_000));
       equal(given.exitCode, exitCode, given.text);
       for (const words of says) match(given.text, words);
+      if (exitCode !== 0) match(given.text, /Next: \S/);
     } finally {
       await remove('bad');
     }

@@ -20,12 +20,15 @@ export function homeOf(environment: Readonly<Record<string, string | undefined>>
   const text = environment['HAVEN_PORT_BASE'];
   const portBase = text === undefined ? DEFAULT_PORT_BASE : Number(text);
   if (!Number.isInteger(portBase) || portBase < 1_024 || portBase > 65_000) {
-    throw new PlatformError('INVALID', `Cannot use HAVEN_PORT_BASE=${text}, because it is not a whole number from 1024 to 65000`);
+    throw new PlatformError(
+      'INVALID',
+      `Cannot use HAVEN_PORT_BASE=${text}, because it is not a whole number from 1024 to 65000. Next: choose one, such as ${DEFAULT_PORT_BASE}`,
+    );
   }
   if (isRefusedByBrowsers(portBase)) {
     throw new PlatformError(
       'INVALID',
-      `Cannot use HAVEN_PORT_BASE=${portBase}, because the gateway's port would be ${portBase + GATEWAY_OFFSET}, which browsers and fetch refuse to open`,
+      `Cannot use HAVEN_PORT_BASE=${portBase}, because the gateway's port would be ${portBase + GATEWAY_OFFSET}, which browsers and fetch refuse to open. Next: choose another`,
     );
   }
   return { directory: directoryOf(environment), portBase };

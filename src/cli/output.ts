@@ -73,6 +73,7 @@ export function fit(line: string, columns: number): string {
 /** What went wrong, then what to do: `Haven is not running here. Next: haven up`. */
 export function withNext(message: string, next: unknown): string {
   if (typeof next !== 'string' || message.includes('Next: ')) return message;
+  if (message.includes('\n')) return `${message}\nNext: ${next}`;
   return `${message}${message.endsWith('?') ? '' : '.'} Next: ${next}`;
 }
 

@@ -30,7 +30,8 @@ export function issuesOf(details: Readonly<Record<string, unknown>>): readonly C
 /** The error that names every mistake of the config with its line. CONFLICT: by itself it is right, but something else has what it asks for. */
 export function invalidConfig(config: LoadedConfig, issues: readonly ConfigIssue[], code: 'INVALID' | 'CONFLICT' = 'INVALID'): PlatformError {
   const lines = describeIssues(config, issues);
-  return new PlatformError(code, `Cannot use ${shown(config.path)}, because it has ${plural(lines.length, 'mistake')}:\n${lines.join('\n')}`, { issues });
+  const message = `Cannot use ${shown(config.path)}, because it has ${plural(lines.length, 'mistake')}:\n${lines.join('\n')}`;
+  return new PlatformError(code, message, { issues, next: `mend ${lines.length === 1 ? 'it' : 'them'}; nothing has been changed` });
 }
 
 /** The same error with lines instead of paths, if it is about the config; any other as it is. */

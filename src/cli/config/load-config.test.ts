@@ -68,9 +68,9 @@ test('without a default export the config says what to write', async () => {
   await rejects(loadConfig(folder), { code: 'INVALID', message: /export default defineApp/ });
 });
 
-test('a folder without a config and a path to nothing are told apart', async () => {
-  await rejects(loadConfig(folder), { code: 'NOT_FOUND', message: /haven\.config\.ts/ });
-  await rejects(loadConfig(join(folder, 'nothing')), { code: 'NOT_FOUND', message: /Cannot find/ });
+test('a folder without a config and a path to nothing are told apart, and are wrong usage', async () => {
+  await rejects(loadConfig(folder), { code: 'INVALID', message: /haven\.config\.ts/ });
+  await rejects(loadConfig(join(folder, 'nothing')), { code: 'INVALID', message: /Cannot find .*nothing/ });
 });
 
 test('all issues are shown at once, each with its line, in the order of the file', async () => {

@@ -20,10 +20,10 @@ export interface LoadedConfig {
   readonly value: unknown;
 }
 
-/**
- * Reads the config at `target`: a config file, or a folder that holds one. INVALID names the file, the line where known, and what to do;
- * NOT_FOUND lists the names looked for.
- */
+/** What follows a mistake that keeps a config from being read. */
+const MEND = { next: 'mend it; nothing has been changed' };
+
+/** Reads the config at `target`: a config file, or a folder that holds one. INVALID names the file, the line where known, or the names looked for, and what to do. */
 export async function loadConfig(target: string): Promise<LoadedConfig> {
   const path = await findConfig(resolve(target));
   const { size } = await stat(path);
@@ -38,13 +38,13 @@ export async function loadConfig(target: string): Promise<LoadedConfig> {
 async function findConfig(target: string): Promise<string> {
   const kind = await stat(target).catch(() => undefined);
   if (kind?.isFile()) return target;
-  if (!kind) throw new PlatformError('NOT_FOUND', `Cannot find ${shown(target)}. Next: give the app's folder or its config file`);
+  if (!kind) throw new PlatformError('INVALID', `Cannot find ${shown(target)}. Next: give the path of a config, or of the folder it is in`);
   for (const name of CONFIG_NAMES) {
     const path = join(target, name);
     if ((await stat(path).catch(() => undefined))?.isFile()) return path;
   }
   throw new PlatformError(
-    'NOT_FOUND',
+    'INVALID',
     `Cannot find a config in ${shown(target)}, where it should be named ${CONFIG_NAMES[0]} (or .js, .json, .yaml). Next: create one, or give its path`,
   );
 }
@@ -56,7 +56,8 @@ function parseYaml(path: string, source: string): unknown {
   const [error] = document.errors;
   if (error) {
     const { line, col } = lines.linePos(error.pos[0]);
-    throw new PlatformError('INVALID', `Cannot read ${shown(path)}:${line}:${col}, because ${error.message.split('\n')[0]?.replace(/ at line .*$/, '')}`);
+    const why = error.message.split('\n')[0]?.replace(/ at line .*$/, '');
+    throw new PlatformError('INVALID', `Cannot read ${shown(path)}:${line}:${col}, because ${why}`, MEND);
   }
   return document.toJS({ maxAliasCount: 100 });
 }
@@ -78,7 +79,7 @@ async function evaluate(path: string): Promise<unknown> {
     if (loaded.default === undefined) throw new Error('it has no default export. Next: write "export default defineApp({ … })"');
     return plainData(loaded.default);
   } catch (error) {
-    throw new PlatformError('INVALID', `Cannot use ${whereThrown(error, path)}, because ${messageOf(error)}`, {}, { cause: error });
+    throw new PlatformError('INVALID', `Cannot use ${whereThrown(error, path)}, because ${messageOf(error)}`, MEND, { cause: error });
   } finally {
     hooks.deregister();
   }

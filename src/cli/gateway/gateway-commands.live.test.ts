@@ -104,7 +104,8 @@ test('check says that a file is valid, or every mistake with its line and exit 2
   match(bad.err, /because it has 3 mistakes:\nbad\.yaml:6: services\.web\.backends\.1 must be an address/);
   match(bad.err, /bad\.yaml:8: services\.web\.balence is not a known key; did you mean "balance"\?/);
   match(bad.err, /bad\.yaml:9: wokers is not a known key; did you mean "workers"\?/);
-  equal((await haven('gateway', 'check', 'none.yaml')).code, 1);
+  const none = await haven('gateway', 'check', 'none.yaml');
+  deepEqual([none.code, none.err], [2, 'haven: Cannot find none.yaml. Next: give the path of a config, or of the folder it is in\n']);
   equal((await haven('gateway', 'run', 'bad.yaml')).code, 2);
 });
 

@@ -89,6 +89,25 @@ test('a first deploy that failed runs nothing, and its result says so', async ()
   await checkReasons(cluster);
 });
 
+test('why says once why a release failed, and what would help', async () => {
+  const cluster = await started();
+  const spec = app('1', '1');
+  const greedy = exampleService('web' as Name, { resources: { cpu: 500, memoryBytes: 1 } });
+  await followed(cluster, { ...spec, services: { web: greedy } });
+  const state = await readState(parts(cluster));
+  const cause = 'web.1 finds no node: worker-1, worker-2, worker-3: needs 500 cores, has 4 cores in all';
+  for (const [object, start] of [
+    ['shop', 'Release 1 failed'],
+    ['shop/web', 'Release 1 failed'],
+  ] as const) {
+    const { reasons } = await whyView({ state, store: cluster.store }, object);
+    deepEqual(
+      reasons.map(({ message, next }) => [message, next]),
+      [[`${start}: ${cause}`, 'ask for less, or make nodes that have it: haven pool create']],
+    );
+  }
+});
+
 test('after a revert of one service the result says what each service runs', async () => {
   const cluster = await started(({ service, release }) => service === 'web' && release === 2);
   await followed(cluster, app('1', '1'));

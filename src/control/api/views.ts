@@ -228,7 +228,9 @@ export function attentionOf(state: ClusterState, facts: { readonly apps: readonl
   const apps = facts.apps.flatMap((app) => {
     const failure = lastFailure(state, app.name);
     const failed = failure === undefined ? [] : [`Release ${failure.release} of ${app.name} ${failure.outcome.kind}: ${failure.outcome.cause.message}`];
-    return [...failed, ...app.services.flatMap((service) => service.pending.map((why) => `${app.name}/${service.service}: ${why}`))];
+    const waits = app.services.flatMap(({ service, pending }) => pending.map((why) => `${app.name}/${service}: ${why}`));
+    // Of a release that failed, its cause is said once.
+    return [...failed, ...waits.filter((why) => failure === undefined || !why.endsWith(failure.outcome.cause.message))];
   });
   const gateways = state.gateways.length === 0 && state.apps.length > 0 ? ['No gateway is alive: nobody serves requests'] : [];
   const fenced = state.fences.map(({ value }) => `Gateway ${value.gateway} is counted out: ${value.reason}`);

@@ -1,5 +1,6 @@
 import type { InstanceView, WhyReason, WhyView } from '@haven/sdk';
 import { PlatformError } from '#base/errors';
+import type { FailureCause } from '#model/app';
 import type { Event } from '#model/event';
 import { PREFIX } from '#model/keys';
 import { nearest } from '#model/nearest';
@@ -166,14 +167,16 @@ function explainService(state: ClusterState, wanted: { readonly app: string; rea
   const { rollout } = known ?? {};
   const phase = rollout?.phase ?? 'waiting';
   const told = pending.length + instances.length;
+  // What the verdict on the release says is not what waits, too.
+  const waits = pending.filter((message) => rollout?.phase !== 'failed' || !message.endsWith(rollout.cause.message));
   return {
     state: phase === 'idle' ? (pending.length > 0 ? 'pending' : isUp ? 'as wanted' : 'degraded') : phase,
     reasons: [
-      ...(rollout?.phase === 'failed' ? [{ message: `Release ${rollout.release} failed: ${rollout.cause.message}`, at: rollout.at }] : []),
+      ...(rollout?.phase === 'failed' ? [verdict(`Release ${rollout.release} failed`, rollout)] : []),
       ...(rollout?.phase === 'rolling'
         ? [{ message: `Release ${rollout.release} is being rolled out: ${rollout.healthy} of its instances are healthy`, at: rollout.startedAt }]
         : []),
-      ...pending.map((message) => ({ message })),
+      ...waits.map((message) => ({ message })),
       ...instances.map((instance) => ({
         message: `${instance.name} is ${instance.state}: ${messageOf(instance)}`,
         at: instance.since,
@@ -184,16 +187,23 @@ function explainService(state: ClusterState, wanted: { readonly app: string; rea
   };
 }
 
+/** That something failed, why, when, and what helps where that is known. */
+function verdict(what: string, { cause, at }: { readonly cause: FailureCause; readonly at: number }): WhyReason {
+  const next = cause.code === 'not-placed' ? 'ask for less, or make nodes that have it: haven pool create' : undefined;
+  return { message: `${what}: ${cause.message}`, at, ...(next === undefined ? {} : { next }) };
+}
+
 function explainApp(state: ClusterState, name: string): Explanation {
   const stored = state.apps.find(({ value }) => value.name === name);
   if (!stored) return { state: 'gone', reasons: [{ message: 'It was removed' }] };
   const app = appView(state, stored);
   const failed = lastFailure(state, name);
-  const failure =
-    failed === undefined ? [] : [{ message: `Release ${failed.release} ${failed.outcome.kind}: ${failed.outcome.cause.message}`, at: failed.outcome.at }];
+  const failure = failed === undefined ? [] : [verdict(`Release ${failed.release} ${failed.outcome.kind}`, failed.outcome)];
   const removing = app.state === 'removing' ? [{ message: 'Its removal was asked for: everything of it is stopped first' }] : [];
   const services = app.services.flatMap(({ service }) =>
-    explainService(state, { app: name, service }).reasons.map((reason) => ({ ...reason, message: `${service}: ${reason.message}` })),
+    explainService(state, { app: name, service })
+      .reasons.filter(({ message }) => failed === undefined || !message.endsWith(failed.outcome.cause.message))
+      .map((reason) => ({ ...reason, message: `${service}: ${reason.message}` })),
   );
   return { state: app.state, reasons: [...removing, ...failure, ...services] };
 }
