@@ -69,6 +69,17 @@ test('a first deploy is a create with a node for each instance', () => {
   });
 });
 
+test('instances are placed in the order of the deploy, the active one last, and told in the order of their slots', () => {
+  const { services } = plan(undefined, scriptedApp(name('shop'), [web({ mode: 'active-standby' })]));
+  deepEqual(
+    services[0]?.placements.map(({ instance, node }) => [instance, node]),
+    [
+      ['web.1', 'worker-2'],
+      ['web.2', 'worker-1'],
+    ],
+  );
+});
+
 test('a change of the command replaces, one of routes or count does not', () => {
   const current = scriptedApp(name('shop'), [web()]);
   const changes = (spec: AppSpec) =>

@@ -6,8 +6,9 @@ import type { NodeCondition } from '#model/node';
 import type { AppSpec, ServiceSpec } from '#model/spec';
 import { explainRefusal, place } from '#policy/placement/place';
 import type { Assigned, PlacementNode, PlacementRequest } from '#policy/placement/request';
+import { slotOrder } from '#policy/rollout/pace';
 import { isSameTemplate, restartReasons, type Template, templateOf } from '#policy/rollout/template';
-import type { ClusterSnapshot } from './cluster-snapshot.ts';
+import { type ClusterSnapshot, serviceKey } from './cluster-snapshot.ts';
 import { placementNodes, portsOf } from './service-facts.ts';
 
 /** Stands for the internal port of a service that has none yet: all that matters here is that its siblings learn a new address. */
@@ -63,8 +64,9 @@ export function planDeploy({ snapshot, conditions, spec, artifact, counts }: Dep
   const services = names.map((service): ServiceForecast => {
     const before = current && templateOf(current, service, portsOf(snapshot, spec.name));
     const after = templateOf(next, service, withNewPorts(portsOf(snapshot, spec.name), spec));
-    const existing = (snapshot.instancesOf.get(`${spec.name}/${service}`) ?? []).map(({ value }) => value).filter(({ intent }) => intent.kind === 'run');
-    return forecast(service, { before, after, existing, count: counts[service] ?? after?.spec.count ?? 0 }, dryRun);
+    const existing = (snapshot.instancesOf.get(serviceKey(spec.name, service)) ?? []).map(({ value }) => value).filter(({ intent }) => intent.kind === 'run');
+    const { activeSlot } = snapshot.services.get(serviceKey(spec.name, service))?.value ?? {};
+    return forecast(service, { before, after, existing, activeSlot, count: counts[service] ?? after?.spec.count ?? 0 }, dryRun);
   });
   return { services, warnings: Object.values(spec.services).flatMap(warningsOf) };
 }
@@ -74,19 +76,22 @@ interface Change {
   readonly after: Template | undefined;
   /** Instances there are now. */
   readonly existing: readonly Instance[];
+  readonly activeSlot: number | undefined;
   readonly count: number;
 }
 
-function forecast(service: Name, { before, after, existing, count }: Change, dryRun: DryRun): ServiceForecast {
+function forecast(service: Name, { before, after, existing, activeSlot, count }: Change, dryRun: DryRun): ServiceForecast {
   if (after === undefined) return { service, change: 'remove', restarts: [], placements: [] };
   const restarts = before === undefined ? [] : restartReasons(before, after);
   const change =
     before === undefined ? 'create' : restarts.length > 0 ? 'replace' : isSameTemplate(before, after) && existing.length === count ? 'none' : 'in-place';
   const first = change === 'in-place' || change === 'none' ? existing.length + 1 : 1;
-  const slots = Array.from({ length: Math.max(0, count - first + 1) }, (_, index) => first + index);
-  const placements = slots.map((slot) =>
-    dryRun.place(`${service}.${slot}`, after.spec, { replaces: change === 'replace' ? existing.find((instance) => instance.slot === slot)?.id : undefined }),
-  );
+  const slots = slotOrder({ count, mode: after.spec.mode, activeSlot }).filter((slot) => slot >= first);
+  const placed = slots.map((slot) => {
+    const replaces = change === 'replace' ? existing.find((instance) => instance.slot === slot)?.id : undefined;
+    return { slot, placement: dryRun.place(`${service}.${slot}`, after.spec, { replaces }) };
+  });
+  const placements = placed.sort((a, b) => a.slot - b.slot).map(({ placement }) => placement);
   return { service, change, restarts, placements };
 }
 

@@ -27,9 +27,8 @@ export function isLive(member: Member): boolean {
 }
 
 /** Slots in the order in which they are filled: the active one last, so that a failover during the update finds a standby of either release. */
-export function slotOrder({ count, tiers }: Pick<Pace, 'count' | 'tiers'>): readonly number[] {
+export function slotOrder({ count, mode, activeSlot = 1 }: Pick<TierRequest, 'count' | 'mode' | 'activeSlot'>): readonly number[] {
   const slots = Array.from({ length: count }, (_, index) => index + 1);
-  if (tiers.mode === 'balanced') return slots;
-  const activeSlot = tiers.activeSlot ?? 1;
+  if (mode === 'balanced') return slots;
   return [...slots.filter((slot) => slot !== activeSlot), ...slots.filter((slot) => slot === activeSlot)];
 }

@@ -8,7 +8,7 @@ import { Serving } from './serving.ts';
 export function planReplacing(members: readonly Member[], pace: Pace, draft: PlanDraft): Replacing {
   const serving = new Serving(members, pace, draft);
   const placing = new Placing(pace, members, draft);
-  const missing = slotOrder(pace).filter((slot) => currentOf(members, slot) === undefined && pace.templateFor(slot) !== undefined);
+  const missing = slotOrder(pace.tiers).filter((slot) => currentOf(members, slot) === undefined && pace.templateFor(slot) !== undefined);
   const replacedIn = (slot: number): readonly Member[] => members.filter((member) => member.slot === slot && isLive(member));
   // Empty slots first: what follows may then only use what they left of the surge.
   for (const slot of missing) if (replacedIn(slot).length === 0 && serving.mayFillEmpty()) placing.fill(slot, serving);

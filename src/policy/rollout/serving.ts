@@ -32,7 +32,7 @@ export class Serving {
     this.#total = staying.filter((member) => member.outgoing === undefined || isLive(member)).length;
     this.#inSlots = staying.filter((member) => member.slot <= pace.count && (member.outgoing === undefined || isLive(member))).length;
     this.#starting = staying.filter((member) => member.outgoing === undefined && !member.isHealthy).length;
-    this.#inTransit = slotOrder(pace).filter((slot) => {
+    this.#inTransit = slotOrder(pace.tiers).filter((slot) => {
       const current = currentOf(members, slot);
       return current === undefined ? !members.some((member) => member.slot === slot && isLive(member)) : !current.isHealthy;
     }).length;
