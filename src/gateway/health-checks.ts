@@ -7,8 +7,11 @@ import type { HealthUpdate } from './dataplane/dataplane.ts';
 
 /** Used where neither backend nor route has a check: a connection that is accepted counts (H7). */
 const CONNECT_CHECK: Check = { probe: { kind: 'tcp' }, intervalMs: 2_000, timeoutMs: 1_000, rise: 2, fall: 3 };
-/** The three speeds beside a check's own interval: while a backend is changing its state, and once it has been down for a while. */
-export const CHECK_PACE = { fastMs: 500, downMs: 5_000, downAfterMs: 10_000, jitter: 0.1 } as const;
+/**
+ * The speeds beside a check's own interval: while a backend is changing its state and once it has been down for a while (R-22), and for a while after it came to pass
+ * for the first time, because a deploy that goes on may go by it (H3).
+ */
+export const CHECK_PACE = { fastMs: 500, downMs: 5_000, downAfterMs: 10_000, youngMs: 1_000, youngForMs: 10_000, jitter: 0.1 } as const;
 const mostBodyBytes = 64 * 1024;
 
 /** One backend's health by active checks. */
@@ -125,8 +128,10 @@ export class HealthChecks implements Disposable {
         changedAt = clock.now();
         this.#change(checked, result);
       }
-      const isLongDown = !result.passed && clock.now() - changedAt >= CHECK_PACE.downAfterMs;
-      const paceMs = paceOf(check, { isChanging: streak > 0, isLongDown });
+      const sinceMs = clock.now() - changedAt;
+      const isLongDown = !result.passed && sinceMs >= CHECK_PACE.downAfterMs;
+      const isYoung = result.passed && checked.health.transitions === 1 && sinceMs < CHECK_PACE.youngForMs;
+      const paceMs = paceOf(check, { isChanging: streak > 0, isLongDown, isYoung });
       await clock.sleep(paceMs * (isSpread ? 1 + CHECK_PACE.jitter * (2 * random.next() - 1) : random.next()), signal);
       isSpread = true;
     }
@@ -145,8 +150,15 @@ export class HealthChecks implements Disposable {
   }
 }
 
-function paceOf({ intervalMs }: Check, phase: { readonly isChanging: boolean; readonly isLongDown: boolean }): number {
+interface Phase {
+  readonly isChanging: boolean;
+  readonly isLongDown: boolean;
+  readonly isYoung: boolean;
+}
+
+function paceOf({ intervalMs }: Check, phase: Phase): number {
   if (phase.isChanging) return Math.min(CHECK_PACE.fastMs, intervalMs);
+  if (phase.isYoung) return Math.min(CHECK_PACE.youngMs, intervalMs);
   return phase.isLongDown ? Math.max(CHECK_PACE.downMs, intervalMs) : intervalMs;
 }
 
