@@ -1,27 +1,22 @@
 import { AssertionError, unreachable } from '#base/assert';
 import { backoffMs } from '#base/backoff';
-import { hasCode, messageOf, PlatformError } from '#base/errors';
+import { messageOf, PlatformError } from '#base/errors';
 import { isAbort, onAbort } from '#base/signal';
 import { Wakeup } from '#base/wakeup';
-import type { Instance, InstanceId, InstanceStatus } from '#model/instance';
-import { newProcessToken } from '#world/process-token';
+import type { Instance, InstanceId } from '#model/instance';
 import type { ProcessExit, ProcessSpec, RunningProcess, World } from '#world/world';
 import { afterEnd, classifyEnd, renewed } from './after-end.ts';
-import type { AgentFolders } from './folders.ts';
-import { instanceEnvironment } from './instance-environment.ts';
 import { InstanceJournal } from './instance-journal.ts';
 import { type Action, planInstance } from './instance-plan.ts';
 import type { InstanceRecord } from './instance-record.ts';
+import type { KeeperParts } from './keeper-parts.ts';
 import { type End, INITIAL_FACTS, type KeeperFacts, type KeeperState, NO_CHECKS, type ProcessStage } from './keeper-state.ts';
+import { environmentOf, failedStart, gatherSupplies, launch, type Supplies } from './launch.ts';
 import type { LogFile } from './logs/log-file.ts';
-import type { LogKeeper } from './logs/log-keeper.ts';
 import { momentNow } from './moment.ts';
-import type { PortBook } from './port-book.ts';
 import { PrepareFailure } from './prepare-failure.ts';
 import { probeInstance } from './probe.ts';
 import type { Runtime } from './runtimes/runtime.ts';
-import type { SecretSource } from './sources.ts';
-import type { StartGate } from './start-gate.ts';
 import { isNotableUsage } from './usage.ts';
 
 /** Lines of output given with a failure. */
@@ -29,23 +24,6 @@ const outputLines = 20;
 const outputLineChars = 400;
 /** After an error of the agent's own, such as a full disk. */
 const RETRY = { baseMs: 500, capMs: 10_000, jitter: 0.25 } as const;
-
-/** What all keepers of a node share. */
-export interface KeeperParts {
-  readonly folders: AgentFolders;
-  readonly runtimes: Readonly<Record<Instance['spec']['run']['kind'], Runtime>>;
-  readonly ports: PortBook;
-  readonly gate: StartGate;
-  readonly logs: LogKeeper;
-  readonly secrets: SecretSource;
-  readonly host: string;
-  /** The agent's PATH. */
-  readonly path: string;
-  readonly bootId: string;
-  readonly onStatus: (status: InstanceStatus) => void;
-}
-
-type StartAction = { readonly port: number | undefined; readonly secrets: Readonly<Record<string, string>> };
 
 /**
  * Brings one instance to what control wants of it, and keeps it there. Decisions are `planInstance`'s and `afterEnd`'s, memory is the journal's; this acts.
@@ -131,10 +109,11 @@ export class InstanceKeeper {
   /** Environment and folder for a command that an operator runs beside the instance. */
   async beside(signal: AbortSignal): Promise<Pick<ProcessSpec, 'environment' | 'workingDirectory'>> {
     const instance = this.#last;
-    const { host, path, folders } = this.#parts;
     const secrets = instance.secrets.length === 0 ? {} : await this.#parts.secrets.read(instance.secrets, { instance: instance.id, signal });
-    const environment = instanceEnvironment(instance, { host, path, dataFolder: folders.data(instance), port: this.#state.port, secrets });
-    return { environment, workingDirectory: this.#runtime.workingDirectory(instance) };
+    return {
+      environment: environmentOf(this.#parts, instance, { port: this.#state.port, secrets }),
+      workingDirectory: this.#runtime.workingDirectory(instance),
+    };
   }
 
   get #last(): Instance {
@@ -224,17 +203,19 @@ export class InstanceKeeper {
 
   async #start(signal: AbortSignal): Promise<void> {
     const instance = this.#last;
-    let launch: StartAction | undefined;
+    let gathered: Awaited<ReturnType<typeof gatherSupplies>> | undefined;
     try {
       await this.#operate(signal, async (operation) => {
         await this.#awaitTurn(operation);
-        launch = await this.#gather(operation);
+        gathered = await gatherSupplies(this.#parts, instance, { port: this.#state.port, signal: operation });
       });
-      if (!launch || this.#journal.wanted !== instance) return;
-      await this.#launch(instance, launch);
+      if (!gathered) return;
+      if ('end' in gathered) return await this.#conclude(gathered.end);
+      if (this.#journal.wanted === instance) await this.#launch(instance, gathered.supplies);
     } catch (error) {
       signal.throwIfAborted();
-      await this.#concludeStart(error);
+      if (!(error instanceof PlatformError)) throw error;
+      await this.#conclude(failedStart(error));
     } finally {
       if (this.#state.stage.kind !== 'process') this.#parts.gate.leave(this.id);
     }
@@ -246,32 +227,12 @@ export class InstanceKeeper {
     await this.#parts.gate.enter(this.id, { onWait, signal });
   }
 
-  async #launch(instance: Instance, { port, secrets }: StartAction): Promise<void> {
-    const { host, path, folders, logs, bootId } = this.#parts;
-    const { clock, disk, random } = this.#world;
-    const attempt = this.#state.attempt + 1;
-    const dataFolder = folders.data(instance);
-    await disk.makeDirectory(dataFolder);
-    const output = await logs.open(instance, attempt);
-    try {
-      // K2. Before the start, so that even a start that fails has an attempt of its own.
-      const token = newProcessToken(random);
-      const since = momentNow(clock);
-      await this.#journal.becomeDurably({
-        ...this.#state,
-        attempt,
-        ...(port === undefined ? {} : { port }),
-        stage: { kind: 'starting', token, bootId, since },
-      });
-      const environment = instanceEnvironment(instance, { host, path, dataFolder, port, secrets });
-      const process = await this.#runtime.start({ instance, environment, outputPath: output.path, token });
-      this.#facts = { ...this.#facts, check: NO_CHECKS };
-      this.#attach(process, output);
-      await this.#journal.become({ ...this.#state, stage: { kind: 'process', identity: process.identity, startedAt: momentNow(clock) } });
-    } catch (error) {
-      await logs.close(output);
-      throw error;
-    }
+  async #launch(instance: Instance, supplies: Supplies): Promise<void> {
+    const { process, output } = await launch(this.#world, this.#parts, { journal: this.#journal, instance, supplies });
+    this.#facts = { ...this.#facts, check: NO_CHECKS };
+    this.#attach(process, output);
+    const startedAt = momentNow(this.#world.clock);
+    await this.#journal.become({ ...this.#state, stage: { kind: 'process', identity: process.identity, startedAt } });
   }
 
   /** An agent before us ended during this start: its process is found by its token, or proven not to be there. */
@@ -280,30 +241,6 @@ export class InstanceKeeper {
     if (!process) return await this.#journal.become({ ...this.#state, stage: { kind: 'idle' } });
     this.#attach(process, await this.#parts.logs.open(this.#last, this.#state.attempt));
     await this.#journal.become({ ...this.#state, stage: { kind: 'process', identity: process.identity, startedAt: since } });
-  }
-
-  /** Port and secrets; `undefined` if they cannot be had, which is then concluded. */
-  async #gather(signal: AbortSignal): Promise<StartAction | undefined> {
-    const { spec, secrets: names } = this.#last;
-    try {
-      const secrets = names.length === 0 ? {} : await this.#parts.secrets.read(names, { instance: this.id, signal });
-      const { ports } = this.#parts;
-      if (!spec.listens) return { port: undefined, secrets };
-      const port = spec.hostPort === undefined ? await ports.takeFree(this.id, this.#state.port) : await ports.takeFixed(spec.hostPort, this.id);
-      return { port, secrets };
-    } catch (error) {
-      signal.throwIfAborted();
-      if (hasCode(error, 'LOCKED')) await this.#conclude({ why: 'port-in-use', reason: error.message });
-      else if (error instanceof PlatformError) await this.#conclude({ why: 'not-ready', reason: `cannot be started yet: ${error.message}` });
-      else throw error;
-      return undefined;
-    }
-  }
-
-  async #concludeStart(error: unknown): Promise<void> {
-    if (!(error instanceof PlatformError)) throw error;
-    const isMissing = error.code === 'NOT_FOUND' || error.code === 'DENIED';
-    await this.#conclude({ why: isMissing ? 'command-missing' : 'not-ready', reason: isMissing ? error.message : `cannot be started yet: ${error.message}` });
   }
 
   async #adopt(stage: ProcessStage): Promise<void> {
