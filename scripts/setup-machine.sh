@@ -8,6 +8,7 @@ needs=(
   'chromium chromium  drives the dashboard as a person would'
   'fish     fish      completes the command line'
   'zsh      zsh       completes the command line'
+  'pebble   pebble    issues certificates as a public authority does (ACME)'
   'ip       iproute2  makes addresses and network namespaces for failover'
 )
 

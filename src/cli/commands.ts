@@ -240,7 +240,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     usage: 'gateway run <config>',
     summary: 'run a gateway whose routes come from a file, without a cluster, until Ctrl-C; SIGHUP reads the file anew',
     details:
-      'The file is YAML, JSON or code with a default export. A file with a mistake is refused whole; while it runs, the last good one stays in force. The authority of "tls: internal" is kept in $HAVEN_HOME/gateway, unless the file says "state".',
+      'The file is YAML, JSON or code with a default export. A file with a mistake is refused whole; while it runs, the last good one stays in force. The authority of "tls: internal" and what "tls: auto" has got are kept in $HAVEN_HOME/gateway, unless the file says "state".',
     options: [
       ['--workers <n>', 'processes that serve, instead of what the file says'],
       ['--admin <address>', 'where metrics, live state and reload are, instead of what the file says (127.0.0.1:7781)'],

@@ -20,6 +20,7 @@ import { RouteListeners } from './route-listeners.ts';
 import { RouteStore } from './saved-routes.ts';
 import { StatusWriter } from './status-writer.ts';
 import { type SuccessorCommand, startSuccessor } from './successor.ts';
+import type { Challenges } from './tls/acme/challenges.ts';
 import type { ServedCertificate } from './tls/tls-settings.ts';
 import { Workers } from './workers.ts';
 
@@ -44,11 +45,15 @@ export interface GatewayOptions {
   readonly onStart?: (controls: GatewayControls) => void;
   /** What `POST /reload` at the admin address does; its result is the answer, its PlatformError the refusal. */
   readonly reload?: () => Promise<object>;
+  /** Orders of certificates since the start, by how they ended; absent: none are made. */
+  readonly orders?: ReadonlyMap<string, number>;
 }
 
 export interface GatewayControls {
   /** Listens for clients on exactly these listeners; tells the addresses that were bound. LOCKED or INVALID if one cannot be had: then nothing has changed. */
   listen(listeners: readonly PublicListener[]): readonly Address[];
+  /** Answers exactly these challenges of authorities, in every worker when it resolves. */
+  challenge(challenges: Challenges): Promise<void>;
   /** Hands the listeners to a new process; once that one serves, this one drains and ends. If it rejects, nothing has changed. */
   handOver(command: SuccessorCommand & Pick<Legacy, 'secret' | 'names'>): Promise<{ readonly pid: number }>;
 }
@@ -172,7 +177,11 @@ class Gateway {
       this.#checks.assume((saved.passing ?? []).map((key) => ({ key, health: 'passing', reachable: true, reason: '' })));
       this.#apply(saved.revision, saved.routes);
     }
-    options.onStart?.({ listen: (listeners) => this.#listen(listeners), handOver: async (command) => await this.#handOver(command) });
+    options.onStart?.({
+      listen: (listeners) => this.#listen(listeners),
+      challenge: async (challenges) => await this.#workers.showChallenges(challenges, signal),
+      handOver: async (command) => await this.#handOver(command),
+    });
     // A gateway that keeps nothing gets its routes at once, and serves nobody without them.
     if (saved === undefined && this.#store !== undefined) this.#workers.publish({ revision: 0, routes: [] });
     this.#follow();
@@ -377,6 +386,7 @@ class Gateway {
       controlConnected: this.#mirror?.connected ?? false,
       workerRestarts: this.#workers.restarts,
       certificateExpirySeconds: new Map(this.#certificates.map(({ names, validTo }) => [names[0] ?? '', Math.floor(validTo / 1_000)])),
+      certificateOrders: this.#config.options?.orders ?? NO_ORDERS,
       backendUp: new Map(this.#checks.all.map(({ key, health }) => [key, health === 'passing' ? 1 : 0])),
     });
   }
@@ -423,6 +433,8 @@ class Gateway {
     };
   }
 }
+
+const NO_ORDERS: ReadonlyMap<string, number> = new Map();
 
 const NO_TRAFFIC: ServiceTraffic = {
   tier: 'none',

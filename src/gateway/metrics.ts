@@ -12,6 +12,8 @@ export interface GatewayFacts {
   readonly workerRestarts: number;
   /** By the first name of each certificate that is served. */
   readonly certificateExpirySeconds: ReadonlyMap<string, number>;
+  /** Those made of authorities, by how they ended. */
+  readonly certificateOrders: ReadonlyMap<string, number>;
   /** By backend key: 1 passing, 0 not. */
   readonly backendUp: ReadonlyMap<string, number>;
 }
@@ -41,6 +43,8 @@ export function renderMetrics(samples: readonly WorkerSample[], facts: GatewayFa
     page.counter('tls_errors_total', 'Handshakes of TLS that failed, by reason', count, { reason });
   for (const [certificate, seconds] of facts.certificateExpirySeconds)
     page.gauge('certificate_expiry_seconds', 'When a certificate expires, in seconds since 1970', seconds, { certificate });
+  for (const [result, count] of facts.certificateOrders)
+    page.counter('certificate_orders_total', 'Orders of certificates (ACME), by how they ended', count, { result });
   for (const [reason, count] of Object.entries(total.refusals)) page.counter('parse_errors_total', 'Messages refused, by reason', count, { reason });
   for (const [service, sample] of Object.entries(total.services)) addService(page, service, sample);
   for (const [key, sample] of Object.entries(total.backends)) addBackend(page, sample, facts.backendUp.get(key) ?? 0);

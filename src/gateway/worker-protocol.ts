@@ -2,6 +2,7 @@ import type { InstanceId } from '#model/instance';
 import type { Route } from '#model/route';
 import type { HealthUpdate } from './dataplane/dataplane.ts';
 import type { ListenerSettings } from './dataplane/listener-settings.ts';
+import type { Challenges } from './tls/acme/challenges.ts';
 import type { TicketSecrets } from './tls/ticket-keys.ts';
 
 /** What the gateway's parent process tells a worker. `listen` comes with the listening handle; `change` is for connections accepted from then on. */
@@ -13,6 +14,7 @@ export type ToWorker =
   | { readonly kind: 'change'; readonly id: string; readonly settings: ListenerSettings }
   | { readonly kind: 'unlisten'; readonly id: string }
   | { readonly kind: 'tickets'; readonly secrets: TicketSecrets }
+  | { readonly kind: 'challenges'; readonly challenges: Challenges }
   | { readonly kind: 'sample'; readonly request: number }
   | { readonly kind: 'drain'; readonly lastsMs: number; readonly keepsIdle: boolean };
 

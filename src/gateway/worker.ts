@@ -67,6 +67,9 @@ function obey(
     case 'tickets':
       dataplane.plane.tls.ticketSecrets = message.secrets;
       break;
+    case 'challenges':
+      dataplane.plane.tls.challenges.replace(message.challenges);
+      break;
     case 'sample':
       send({ kind: 'sample', request: message.request, sample: takeSample(dataplane) });
       break;

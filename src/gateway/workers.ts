@@ -7,6 +7,7 @@ import type { HealthUpdate } from './dataplane/dataplane.ts';
 import type { ListenerSettings } from './dataplane/listener-settings.ts';
 import type { ListeningHandle } from './listeners.ts';
 import { mergeSamples, withoutGauges } from './merged-samples.ts';
+import { type Challenges, NO_CHALLENGES } from './tls/acme/challenges.ts';
 import { TicketRotation } from './tls/ticket-rotation.ts';
 import { startWorkerProcess } from './worker-process.ts';
 import type { BackendObservation, FromWorker, ToWorker, WorkerSample } from './worker-protocol.ts';
@@ -60,6 +61,7 @@ export class Workers implements AsyncDisposable {
   /** The last counters of all workers that ended, as one. */
   #past: WorkerSample | undefined;
   readonly #tickets: TicketRotation;
+  #challenges: Challenges = NO_CHALLENGES;
   #snapshot: Snapshot | undefined;
   #appliedRevision = 0;
   #sampleRequest = 0;
@@ -127,6 +129,14 @@ export class Workers implements AsyncDisposable {
     if (listener === undefined) return;
     this.#listeners.set(id, { ...listener, settings });
     for (const worker of this.#workers.values()) this.#send(worker, { kind: 'change', id, settings });
+  }
+
+  /** Resolves once these challenges, and no others, are answered by every worker that is well. */
+  async showChallenges(challenges: Challenges, signal: AbortSignal): Promise<void> {
+    this.#challenges = challenges;
+    for (const worker of this.#workers.values()) this.#send(worker, { kind: 'challenges', challenges });
+    // Messages are taken in order: who answers this has taken the one before.
+    await this.refreshSamples(signal);
   }
 
   removeListener(id: string): void {
@@ -212,6 +222,7 @@ export class Workers implements AsyncDisposable {
     child.once('exit', (code, signal) => this.#ended(worker, code, signal));
     this.#send(worker, { kind: 'start', seed: [...random.bytes(seedBytes)], accessLogPath: this.#options.accessLogPath(number) });
     this.#send(worker, { kind: 'tickets', secrets: this.#tickets.secrets });
+    this.#send(worker, { kind: 'challenges', challenges: this.#challenges });
     // W1.
     this.#send(worker, { kind: 'snapshot', ...this.#snapshot, health: this.#options.health() });
     for (const [id, { handle, settings }] of this.#listeners) this.#send(worker, { kind: 'listen', id, settings }, handle);

@@ -3,7 +3,7 @@ import type { AboutClient } from './about-client.ts';
 import { type Admitted, changeClient } from './admission.ts';
 import type { Backend } from './backend.ts';
 import type { ClientStream } from './client-stream.ts';
-import { judgeEntry } from './entry.ts';
+import { answerChallenge, judgeEntry } from './entry.ts';
 import type { Head, Refusal } from './head.ts';
 import { HEAD_MARGIN_BYTES, writeRequestHead } from './head-writer.ts';
 import type { HeldRequest } from './held-queue.ts';
@@ -86,7 +86,7 @@ export class Exchange implements HeldRequest {
     this.account.begin(plane, bytes, head, id);
     const headLength = service === undefined ? 0 : writeRequestHead(slab.bytes, 0, bytes, head, said, id);
     this.body.begin(slab, headLength, head, service?.maxBodyBytes ?? LIMITS.bodyBytes);
-    const elsewhere = judgeEntry(origin, service, bytes, head);
+    const elsewhere = answerChallenge(plane.tls.challenges, bytes, head) ?? judgeEntry(origin, service, bytes, head);
     if (elsewhere !== undefined) {
       this.service = undefined;
       return elsewhere;

@@ -4,6 +4,7 @@ import { REFUSAL_STATUS, type Refusal } from './head.ts';
 import type { Termination } from './request-account.ts';
 
 const PHRASE: Readonly<Record<number, string>> = {
+  200: 'OK',
   308: 'Permanent Redirect',
   400: 'Bad Request',
   403: 'Forbidden',
@@ -42,6 +43,8 @@ export interface OwnAnswer {
   /** Absent: it is no failure. */
   readonly error?: ProxyError;
   readonly details: string;
+  /** Absent: what the answer is, for a person. ASCII only. */
+  readonly body?: string;
   /** For the access log. */
   readonly end: Termination;
   /** Where a redirect leads: a URL without what could end a line. */
@@ -62,7 +65,7 @@ export function ownAnswerText(answer: OwnAnswer, options: { readonly closes: boo
 
 /** What an own answer says to a person. ASCII only. */
 export function ownAnswerBody(answer: OwnAnswer): string {
-  return `${answer.status} ${phraseOf(answer)}: ${answer.details}\n`;
+  return answer.body ?? `${answer.status} ${phraseOf(answer)}: ${answer.details}\n`;
 }
 
 /** The fields of an own answer with this body, whatever the protocol: lines, each with its CRLF. */

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { parseDurationMs } from '#base/duration';
 import { trafficShape } from '#model/traffic-schema';
 import { balanceIssue } from '#policy/balance/balancers';
-import { isLoopback, parseAddress } from './config-values.ts';
+import { acme } from './acme-schema.ts';
+import { HOST_NAME, isLoopback, parseAddress } from './config-values.ts';
 import { address, backendAddress, file, listeners, serviceName, trust } from './listener-schema.ts';
 
 const MAX_BACKENDS = 1_000;
@@ -12,7 +13,6 @@ const MAX_WORKERS = 64;
 const MAX_DNS_SERVERS = 4;
 const MAX_CONNECTIONS = 1_000_000;
 
-const HOST = /^(?:\*|(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*)$/;
 /** Unreserved characters and those that a path may carry as they are (RFC 3986, section 3.3), without percent-encoding. */
 const PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/;
 
@@ -30,7 +30,7 @@ const path = z
   .string()
   .refine((text) => PATH.test(text) && !text.split('/').some((part) => part === '.' || part === '..'), 'must be a path such as "/api", without "." or ".."');
 
-const host = z.string().refine((text) => HOST.test(text.toLowerCase()), 'must be a host name such as "shop.example.com", or "*" for any');
+const host = z.string().refine((text) => text === '*' || HOST_NAME.test(text.toLowerCase()), 'must be a host name such as "shop.example.com", or "*" for any');
 
 /** Who reaches it can read and reload. */
 const admin = address.refine((text) => isLoopback(text), 'must be a loopback address: who reaches it can read and reload');
@@ -88,6 +88,7 @@ export const gatewaySchema = z.strictObject({
   name: serviceName.optional(),
   listen: listeners,
   trust: trust.optional(),
+  acme: acme.optional(),
   limits: z
     .strictObject({
       connections: whole({ from: 1, to: MAX_CONNECTIONS }).optional(),

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isName } from '#base/name';
 import { parseCidr } from '../dataplane/ip-address.ts';
+import { auto } from './acme-schema.ts';
 import { parseAddress, parseBackend } from './config-values.ts';
 
 const A_NAME = 'must be 1 to 40 of a-z, 0-9 and "-", and neither begin nor end with "-"';
@@ -47,14 +48,15 @@ const tlsOptions = z.strictObject({
     .min(1, 'must have at least one certificate')
     .max(MAX_CERTIFICATES, `must have at most ${MAX_CERTIFICATES} certificates`)
     .optional(),
+  auto: auto.optional(),
   internal: z.boolean('must be true or false').optional(),
   names: z.array(certificateName, 'must be a list of host names').max(MAX_NAMES, `must have at most ${MAX_NAMES} names`).optional(),
   unknownNames: z.enum(['serve', 'reject']).optional(),
   minVersion: z.union([z.literal(1.2), z.literal(1.3), z.literal('1.2'), z.literal('1.3')], MIN_VERSION).optional(),
 });
-const A_TLS = 'must be internal, { internal: true, names, unknownNames, minVersion } or { certificates, unknownNames, minVersion }';
-/** Where certificates come from: the gateway's own authority, or files. */
-const tls = z.union([z.string().refine((text): text is 'internal' => text === 'internal', A_TLS), tlsOptions], A_TLS);
+const A_TLS = 'must be auto, internal, { internal: true, names, unknownNames, minVersion } or { certificates, auto, unknownNames, minVersion }';
+/** Where certificates come from: a public authority (ACME), the gateway's own, or files. */
+const tls = z.union([z.string().refine((text): text is 'auto' | 'internal' => text === 'auto' || text === 'internal', A_TLS), tlsOptions], A_TLS);
 
 /** Whose word about clients is taken. */
 export const trust = z.union(

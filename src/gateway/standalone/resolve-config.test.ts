@@ -154,7 +154,7 @@ test('what can only be a mistake is refused: hidden routes, the same backend or 
   ]);
   deepEqual(issuesOf({ ...small, listen: ['127.0.0.1:80', '127.0.0.1:81'], admin: '127.0.0.1:81' }), ['admin is 127.0.0.1:81 once more']);
   deepEqual(issuesOf({ ...small, listen: { address: '127.0.0.1:443', tls: {} } }), [
-    'listen.tls has no certificates: add "certificates" with files, or write "tls: internal" for those of the gateway\'s own authority',
+    'listen.tls has no certificates: add "certificates" with files, or write "tls: auto" for those of a public authority, "tls: internal" for those of the gateway\'s own',
   ]);
   deepEqual(issuesOf({ ...small, listen: [{ address: '127.0.0.1:443', tls: { certificates: [{ cert: 'a.pem' }], minVersion: 1.1 } }] }), [
     'listen.0.tls.certificates.0.key is missing: it must be the path of a PEM file',
@@ -251,7 +251,9 @@ test('"tls: internal" beside what it does not go with is refused, with why', () 
     'listen.tls has "certificates" and "internal": one listener has them from files or from the gateway\'s own authority, not both',
   ]);
   deepEqual(tls({ certificates, names: ['a.test'] }), ['listen.tls.names is for "internal": certificates from files have their names in them']);
-  deepEqual(tls('interal'), ['listen.tls must be internal, { internal: true, names, unknownNames, minVersion } or { certificates, unknownNames, minVersion }']);
+  deepEqual(tls('interal'), [
+    'listen.tls must be auto, internal, { internal: true, names, unknownNames, minVersion } or { certificates, auto, unknownNames, minVersion }',
+  ]);
   deepEqual(tls({ internal: 'yes' }), ['listen.tls.internal must be true or false']);
   match(tls({ internal: true, nmaes: [] }).join(), /^listen\.tls\.nmaes is not a known key; did you mean "names"\? /);
   for (const name of ['a b', '*', 'a.*.test', '300.0.0.1'])
@@ -261,4 +263,81 @@ test('"tls: internal" beside what it does not go with is refused, with why', () 
   deepEqual(issuesOf({ ...small, listen: { address: '127.0.0.1:443', tls: 'internal', redirect: 'https' } }), [
     'listen.redirect is for listeners without TLS: this one speaks HTTPS itself',
   ]);
+});
+
+test('"tls: auto" is a certificate for each host of the routes, got from Let\'s Encrypt by the challenge for which there is a listener', () => {
+  const acme = { agree: true } as const;
+  const routes = [
+    { host: 'Shop.test', service: 'web' },
+    { host: 'shop.test', path: '/a', service: 'web' },
+    { host: '192.0.2.1', service: 'web' },
+    { service: 'web' },
+  ];
+  const planned = (file: object) => {
+    const resolved = resolveGatewayConfig({ ...small, acme, routes, ...file }, { secret: 'x', folder: '/etc/haven' });
+    return resolved.ok ? resolved.config.listeners.map(({ tls }) => tls?.auto) : resolved.issues;
+  };
+  const secure = { address: '127.0.0.1:443', tls: 'auto' };
+  const common = { at: ['listen', '1', 'tls', 'auto'], directory: 'https://acme-v02.api.letsencrypt.org/directory', email: undefined, caFile: undefined };
+  const byRoutes = { names: ['shop.test'], isByRoutes: true };
+  deepEqual(planned({ listen: ['127.0.0.1:80', secure] }), [undefined, { ...common, ...byRoutes, challenge: 'http-01' }]);
+  deepEqual(planned({ listen: [secure] }), [{ ...common, ...byRoutes, at: ['listen', '0', 'tls', 'auto'], challenge: 'tls-alpn-01' }]);
+  // What a listener says goes before what is said for all.
+  const auto = { names: ['A.test', 'b.test', 'a.test'], challenge: 'tls-alpn-01', directory: 'https://ca.test/dir', ca: 'ca.pem' };
+  deepEqual(
+    planned({ acme: { agree: true, email: 'ops@shop.test', directory: 'https://other.test/dir' }, listen: ['127.0.0.1:80', { ...secure, tls: { auto } }] }),
+    [
+      undefined,
+      {
+        ...common,
+        names: ['a.test', 'b.test'],
+        isByRoutes: false,
+        challenge: 'tls-alpn-01',
+        directory: 'https://ca.test/dir',
+        email: 'ops@shop.test',
+        caFile: '/etc/haven/ca.pem',
+      },
+    ],
+  );
+});
+
+test('"tls: auto" needs a word about terms, names, and a way to show that they are ours; wildcards and addresses cannot be had', () => {
+  const acme = { agree: true } as const;
+  const routes = [{ host: 'shop.test', service: 'web' }];
+  const tls = (value: unknown, more: object = {}) => issuesOf({ ...small, acme, routes, listen: { address: '127.0.0.1:443', tls: value }, ...more });
+  deepEqual(tls('auto'), []);
+  deepEqual(tls({ auto: { agree: true } }, { acme: undefined }), []);
+  deepEqual(tls('auto', { acme: undefined }), [
+    'listen.tls wants your word: "acme: { agree: true }" says that you agree to the terms of Let\'s Encrypt (https://letsencrypt.org/repository/)',
+  ]);
+  match(
+    tls({ auto: {} }, { acme: { agree: false, directory: 'https://ca.test/dir' } }).join(),
+    /^listen\.tls\.auto wants your word: .* the authority at https:\/\/ca\.test\/dir$/,
+  );
+  deepEqual(tls({ auto: {}, internal: true }), [
+    'listen.tls has "auto" and "internal": one listener has certificates of a public authority or of the gateway\'s own, not both',
+  ]);
+  deepEqual(tls({ auto: {}, names: ['a.test'] }), ['listen.tls.names is for "internal": those of "auto" are in "auto: { names }"']);
+  deepEqual(tls('auto', { routes: small.routes }), [
+    'listen.tls has no names to get certificates for: no route has a host; add hosts to routes, or "auto: { names }"',
+  ]);
+  deepEqual(tls({ auto: { challenge: 'http-01' } }), [
+    'listen.tls.auto cannot use http-01 without a listener for HTTP without TLS; add one, or use "challenge: tls-alpn-01"',
+  ]);
+  deepEqual(tls({ auto: { names: ['*.shop.test', '192.0.2.1', 'shop_.test', 'ok.test'] } }), [
+    'listen.tls.auto.names.0 must not be a wildcard: only DNS-01 can prove those, which is not supported; name each host',
+    'listen.tls.auto.names.1 must be a host name, not an IP address',
+    'listen.tls.auto.names.2 must be a host name such as "shop.example.com"',
+  ]);
+  deepEqual(tls('auto', { acme: { agree: true, directory: 'http://ca.test/dir', email: 'ops', challenge: 'dns-01' } }), [
+    'acme.email must be an address such as "ops@example.com"',
+    'acme.directory must be an https:// URL, such as "https://acme-v02.api.letsencrypt.org/directory"',
+    'acme.challenge must be "http-01" or "tls-alpn-01", not "dns-01"',
+  ]);
+  match(tls('atuo').join(), /^listen\.tls must be auto/);
+  match(tls({ auto: { nmaes: [] } }).join(), /^listen\.tls\.auto\.nmaes is not a known key; did you mean "names"\?/);
+  match(
+    tls('auto', { routes: Array.from({ length: 101 }, (_, i) => ({ host: `h${i}.test`, service: 'web' })) }).join(),
+    /would get certificates for 101 hosts/,
+  );
 });

@@ -22,7 +22,7 @@ export interface StandaloneConfig {
   readonly workers?: number;
   /** A folder for access logs; absent: none are written. */
   readonly accessLog?: string;
-  /** A folder for what it keeps, which is the authority of `tls: internal`. Absolute; absent: the file names none. */
+  /** A folder for what it keeps: the authority of `tls: internal`, what `tls: auto` has got. Absolute; absent: the file names none. */
   readonly state?: string;
   readonly drainMs: number;
   /** Files of authorities, by service, of whose certificates clients have to show one. */
@@ -48,6 +48,7 @@ export const DEFAULT_ADMIN: Address = { host: '127.0.0.1', port: 7_781 };
 
 const DEFAULT_NAME = 'gateway';
 const AUTHORITY_FOLDER = 'authority';
+const ORDERED_FOLDER = 'acme';
 const DEFAULT_CHECK = { intervalMs: 2_000, timeoutMs: 1_000, rise: 2, fall: 3 } as const;
 const DEFAULT_DRAIN_MS = 30_000;
 const DEFAULT_PRE_DRAIN_MS = 5_000;
@@ -91,6 +92,11 @@ export function resolveGatewayConfig(value: unknown, options: { readonly secret:
 /** Where the authority of `tls: internal` is kept; `state` is for a file that does not say. */
 export function authorityFolderOf(config: StandaloneConfig, state: string): string {
   return join(config.state ?? state, AUTHORITY_FOLDER);
+}
+
+/** Where accounts and certificates of `tls: auto` are kept. */
+export function orderedFolderOf(config: StandaloneConfig, state: string): string {
+  return join(config.state ?? state, ORDERED_FOLDER);
 }
 
 function routeOf(parts: {

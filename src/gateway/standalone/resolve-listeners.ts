@@ -10,6 +10,7 @@ import type { ConnectionLimits, ListenerSettings } from '../dataplane/listener-s
 import type { TlsSettings } from '../tls/tls-settings.ts';
 import type { GatewayInput } from './config-schema.ts';
 import { addressOf, formatAddress } from './config-values.ts';
+import { autoIssues, type PlannedAuto, plannedAutoOf } from './resolve-acme.ts';
 
 /** A listener of the file. What it needs of other files has not been read yet. */
 export interface PlannedListener {
@@ -23,6 +24,8 @@ export interface PlannedTls extends Pick<TlsSettings, 'unknownNames' | 'minVersi
   readonly at: readonly string[];
   /** Absolute paths. */
   readonly certificates: readonly { readonly cert: string; readonly key: string }[];
+  /** Certificates that it gets from an authority; absent: none. */
+  readonly auto?: PlannedAuto;
   /** Certificates that the gateway issues itself; absent: none. */
   readonly internal?: PlannedInternal;
 }
@@ -48,7 +51,7 @@ interface Where {
   readonly app: Name;
   readonly folder: string;
   readonly at: readonly string[];
-  readonly limits: GatewayInput['limits'];
+  readonly input: GatewayInput;
   /** Of the first listener with TLS. */
   readonly httpsPort: number;
   /** Of all routes. */
@@ -57,8 +60,8 @@ interface Where {
 
 /** Where the gateway listens, by a file that was checked. Paths in it begin at `folder`. */
 export function listenersOf(input: GatewayInput, { app, folder }: { readonly app: Name; readonly folder: string }): readonly PlannedListener[] {
-  const { listen, trust, limits } = input;
-  const where = { app, folder, limits, httpsPort: httpsPortOf(listen), hosts: hostsOf(input) };
+  const { listen, trust } = input;
+  const where = { app, folder, input, httpsPort: httpsPortOf(listen), hosts: hostsOf(input) };
   return (Array.isArray(listen) ? listen : [listen]).map((given, index) => {
     const at = Array.isArray(listen) ? ['listen', String(index)] : ['listen'];
     return listenerOf({ trust, ...(typeof given === 'string' ? { address: given } : given) }, { ...where, at });
@@ -74,7 +77,7 @@ function listenerOf({ address, redirect, proxyProtocol, trust, tls, http2, tcp }
     ...(trust === undefined || tcp !== undefined
       ? {}
       : { trust: Array.isArray(trust) ? { from: trust, hops: 1 } : { from: trust.from, hops: trust.hops ?? 1 } }),
-    ...(where.limits === undefined ? {} : { limits: limitsOf(where.limits) }),
+    ...(where.input.limits === undefined ? {} : { limits: limitsOf(where.input.limits) }),
   };
   return {
     address: addressOf(address),
@@ -83,12 +86,14 @@ function listenerOf({ address, redirect, proxyProtocol, trust, tls, http2, tcp }
   };
 }
 
-function tlsOf(given: TlsInput, { folder, at, hosts }: Where): PlannedTls {
+function tlsOf(given: TlsInput, { folder, at, hosts, input }: Where): PlannedTls {
   const options = tlsOptionsOf(given);
-  const { certificates = [], unknownNames = 'serve', minVersion = 1.2 } = options;
+  // What is got for some names is no answer for others.
+  const { certificates = [], auto, unknownNames = auto === undefined ? 'serve' : 'reject', minVersion = 1.2 } = options;
   const names = internalNamesOf(options, hosts);
   return {
     at: [...at, 'tls'],
+    ...(auto === undefined ? {} : { auto: plannedAutoOf(input, auto, { folder, at: [...at, 'tls', 'auto'] }) }),
     ...(options.internal ? { internal: { names, isForAddress: names.length === 0 || hosts.includes('*') } } : {}),
     certificates: certificates.map(({ cert, key }) => ({ cert: resolve(folder, cert), key: resolve(folder, key) })),
     unknownNames,
@@ -97,7 +102,7 @@ function tlsOf(given: TlsInput, { folder, at, hosts }: Where): PlannedTls {
 }
 
 function tlsOptionsOf(given: TlsInput): TlsOptions {
-  return typeof given === 'string' ? { internal: true } : given;
+  return typeof given !== 'string' ? given : given === 'auto' ? { auto: {} } : { internal: true };
 }
 
 /** In lower case, each once. */
@@ -134,7 +139,11 @@ export function listenerIssues(input: GatewayInput): readonly SpecIssue[] {
     const at = Array.isArray(input.listen) ? ['listen', String(index)] : ['listen'];
     const { address, tcp, tls, redirect } = typeof given === 'string' ? { address: given } : given;
     taken(address, at);
-    if (tls !== undefined) issues.push(...tlsIssues(tlsOptionsOf(tls), tcp === undefined ? hostsOf(input) : ANY_HOST, [...at, 'tls']));
+    if (tls !== undefined) {
+      const options = tlsOptionsOf(tls);
+      issues.push(...tlsIssues(options, tcp === undefined ? hostsOf(input) : ANY_HOST, [...at, 'tls']));
+      if (options.auto !== undefined) issues.push(...autoIssues(input, options.auto, [...at, 'tls', ...(tls === 'auto' ? [] : ['auto'])]));
+    }
     if (redirect !== undefined && tls !== undefined)
       issues.push({ path: [...at, 'redirect'], message: 'is for listeners without TLS: this one speaks HTTPS itself' });
     if (redirect !== undefined && tcp !== undefined)
@@ -148,12 +157,23 @@ export function listenerIssues(input: GatewayInput): readonly SpecIssue[] {
 }
 
 function tlsIssues(options: TlsOptions, hosts: readonly string[], at: readonly string[]): readonly SpecIssue[] {
-  const { certificates, internal = false, names } = options;
-  if (certificates === undefined && !internal)
-    return [{ path: at, message: 'has no certificates: add "certificates" with files, or write "tls: internal" for those of the gateway\'s own authority' }];
+  const { certificates, auto, internal = false, names } = options;
+  if (certificates === undefined && auto === undefined && !internal)
+    return [
+      {
+        path: at,
+        message:
+          'has no certificates: add "certificates" with files, or write "tls: auto" for those of a public authority, "tls: internal" for those of the gateway\'s own',
+      },
+    ];
+  if (auto !== undefined && internal)
+    return [{ path: at, message: 'has "auto" and "internal": one listener has certificates of a public authority or of the gateway\'s own, not both' }];
   if (certificates !== undefined && internal)
     return [{ path: at, message: 'has "certificates" and "internal": one listener has them from files or from the gateway\'s own authority, not both' }];
-  if (names !== undefined && !internal) return [{ path: [...at, 'names'], message: 'is for "internal": certificates from files have their names in them' }];
+  if (names !== undefined && !internal) {
+    const instead = auto === undefined ? 'certificates from files have their names in them' : 'those of "auto" are in "auto: { names }"';
+    return [{ path: [...at, 'names'], message: `is for "internal": ${instead}` }];
+  }
   const count = internalNamesOf(options, hosts).length;
   if (internal && count > MAX_INTERNAL_NAMES)
     return [{ path: at, message: `would need ${count} certificates of the gateway's own authority, and at most ${MAX_INTERNAL_NAMES} are issued` }];

@@ -4,12 +4,15 @@ import type { Route } from '#model/route';
 import type { SpecIssue } from '#model/spec-issues';
 import type { UnixMs } from '#world/world';
 import type { PublicListener } from '../public-listeners.ts';
+import type { WantedCertificates } from '../tls/acme/issuer.ts';
 import { certificateWarnings } from '../tls/certificate-warnings.ts';
+import { Choices } from '../tls/choices.ts';
 import { clientPoliciesOf, type GuardedService, policyIdOf } from '../tls/client-policies.ts';
 import type { Names } from '../tls/internal-certificates.ts';
 import { namesOfListener, thisMachine } from '../tls/machine-names.ts';
 import { certificatesIn, readCertificate } from '../tls/read-certificate.ts';
-import type { ServedCertificate } from '../tls/tls-settings.ts';
+import type { ServedCertificate, TlsSettings } from '../tls/tls-settings.ts';
+import type { PlannedAuto } from './resolve-acme.ts';
 import type { StandaloneConfig } from './resolve-config.ts';
 import type { PlannedTls } from './resolve-listeners.ts';
 
@@ -28,6 +31,8 @@ export interface SecuredConfig {
 export interface SecuredListener extends PublicListener {
   /** The names of each certificate that the gateway issues itself. */
   readonly internal?: readonly Names[];
+  /** Those that it gets from an authority, besides what is in its settings. */
+  readonly auto?: WantedCertificates;
 }
 
 /** Resolves to one certificate for each. */
@@ -56,10 +61,12 @@ export async function secureConfig(config: StandaloneConfig, { now, issue }: { r
       // What a carried connection speaks is between its ends.
       const protocols = settings?.tcp !== undefined ? [] : settings?.http2 === false ? PROTOCOLS_WITHOUT_HTTP2 : PROTOCOLS;
       const internal = internalOf(address.host, tls);
+      const secured: TlsSettings = { certificates, unknownNames, minVersion, protocols, clients: policies };
       return {
         address,
-        settings: { ...settings, tls: { certificates, unknownNames, minVersion, protocols, clients: policies } },
+        settings: { ...settings, tls: secured },
         ...(internal === undefined ? {} : { internal }),
+        ...(tls.auto === undefined ? {} : { auto: await readAuto(tls.auto, secured, issues) }),
       };
     }),
   );
@@ -68,7 +75,8 @@ export async function secureConfig(config: StandaloneConfig, { now, issue }: { r
     throw new PlatformError('INVALID', `Cannot use the certificates:\n${lines.join('\n')}`, { issues });
   }
   const byFiles = secured.filter(({ internal }) => internal === undefined);
-  return { listeners: await withIssued(secured, issue), routes, warnings: certificateWarnings(byFiles, routes, now) };
+  const warnings = [...certificateWarnings(byFiles, routes, now), ...portWarnings(secured)];
+  return { listeners: await withIssued(secured, issue), routes, warnings };
 }
 
 /** The listeners with the certificates that are in force by now. */
@@ -88,6 +96,25 @@ function internalOf(host: string, { internal }: PlannedTls): readonly Names[] | 
   return [...(internal.isForAddress ? [namesOfListener(host, thisMachine())] : []), ...internal.names.map((name) => [name])];
 }
 
+async function readAuto({ at, caFile, isByRoutes, ...wanted }: PlannedAuto, tls: TlsSettings, issues: SpecIssue[]): Promise<WantedCertificates> {
+  const fromFiles = new Choices({ ...tls, unknownNames: 'reject' });
+  const names = isByRoutes ? wanted.names.filter((name) => fromFiles.find(name) === undefined) : wanted.names;
+  return { ...wanted, names, ca: caFile === undefined ? undefined : await readAuthority(caFile, [...at, 'ca'], issues) };
+}
+
+/** Where authorities come to look (RFC 8555, 8.3; RFC 8737, 3), which may lead to a listener at another port. */
+function portWarnings(listeners: readonly SecuredListener[]): readonly string[] {
+  const warnings = listeners.flatMap(({ auto }) => {
+    if (auto === undefined || auto.names.length === 0) return [];
+    const [port, isSecure] = auto.challenge === 'http-01' ? [80, false] : [443, true];
+    const isThere = listeners.some(({ address, settings }) => address.port === port && (settings?.tls !== undefined) === isSecure);
+    return isThere
+      ? []
+      : [`authorities look at port ${port} whether a host is ours (${auto.challenge}), and no listener is there: it must be led to one of ours`];
+  });
+  return [...new Set(warnings)];
+}
+
 async function readAuthorities(
   { clientCas }: StandaloneConfig,
   issues: SpecIssue[],
@@ -95,18 +122,23 @@ async function readAuthorities(
   const read = await Promise.all(
     clientCas.map(async ({ service, file, isRequired }) => {
       const at = ['services', service, 'clientCa'];
-      const pem = await readPem(file, at, issues);
-      if (pem === undefined) return [];
-      try {
-        if (certificatesIn(pem).length > 0) return [[service, { pem, isRequired }] as const];
-        issues.push({ path: at, message: `cannot be used ("${file}"), because it holds no certificate in PEM` });
-      } catch (error) {
-        issues.push({ path: at, message: `cannot be used ("${file}"), because ${messageOf(error)}` });
-      }
-      return [];
+      const pem = await readAuthority(file, at, issues);
+      return pem === undefined ? [] : [[service, { pem, isRequired }] as const];
     }),
   );
   return new Map(read.flat());
+}
+
+async function readAuthority(file: string, at: readonly string[], issues: SpecIssue[]): Promise<string | undefined> {
+  const pem = await readPem(file, at, issues);
+  if (pem === undefined) return undefined;
+  try {
+    if (certificatesIn(pem).length > 0) return pem;
+    issues.push({ path: at, message: `cannot be used ("${file}"), because it holds no certificate in PEM` });
+  } catch (error) {
+    issues.push({ path: at, message: `cannot be used ("${file}"), because ${messageOf(error)}` });
+  }
+  return undefined;
 }
 
 async function readCertificates({ at, certificates }: PlannedTls, issues: SpecIssue[]): Promise<readonly ServedCertificate[]> {

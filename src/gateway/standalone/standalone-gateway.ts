@@ -7,6 +7,7 @@ import { type GatewayControls, runGateway } from '../gateway.ts';
 import type { Inheritance } from '../inheritance.ts';
 import type { PublicListener } from '../public-listeners.ts';
 import type { SuccessorCommand } from '../successor.ts';
+import { Issuer } from '../tls/acme/issuer.ts';
 import { certificatePathIn } from '../tls/authority-folder.ts';
 import { InternalCertificates, type Names } from '../tls/internal-certificates.ts';
 import { RenewalTimer } from '../tls/renewal-timer.ts';
@@ -14,7 +15,8 @@ import type { ServedCertificate } from '../tls/tls-settings.ts';
 import { namesIn, withAddresses } from './backend-names.ts';
 import { FollowedNames } from './followed-names.ts';
 import { lookUpWith } from './look-up.ts';
-import { authorityFolderOf, type StandaloneConfig } from './resolve-config.ts';
+import { wantedBy, withOrdered } from './ordered-certificates.ts';
+import { authorityFolderOf, orderedFolderOf, type StandaloneConfig } from './resolve-config.ts';
 import { type SecuredConfig, secureConfig, withIssued } from './secure-config.ts';
 import { StandaloneView } from './standalone-view.ts';
 
@@ -87,13 +89,28 @@ export async function runStandalone({ world, state, load, onReady, successor, in
   let controls: GatewayControls | undefined;
   let bound: readonly Address[] = [];
   let inForce: SecuredConfig = first;
+  const listen = ({ listeners }: Pick<SecuredConfig, 'listeners'>) => {
+    bound = controls?.listen(withOrdered(listeners, issuer)) ?? bound;
+  };
+  const issuer = new Issuer(world, {
+    folder: orderedFolderOf(started, state),
+    present: async (challenges) => await controls?.challenge(challenges),
+    onChange: () => listen(inForce),
+  });
+  await issuer.configure(wantedBy(first.listeners));
   let last: Promise<unknown> = Promise.resolve();
 
   const reloadNow = async (): Promise<Reloaded> => {
     const config = await load();
     const secured = await secure(config);
-    // A listener that cannot be had refuses the whole reload; after it nothing can fail.
-    bound = controls?.listen(secured.listeners) ?? bound;
+    await issuer.configure(wantedBy(secured.listeners));
+    try {
+      // A listener that cannot be had refuses the whole reload; after it nothing can fail.
+      listen(secured);
+    } catch (error) {
+      await issuer.configure(wantedBy(inForce.listeners));
+      throw error;
+    }
     inForce = secured;
     internal.keepOnly(issuedNamesIn(secured));
     renewals.follow(issuedIn(secured));
@@ -112,21 +129,32 @@ export async function runStandalone({ world, state, load, onReady, successor, in
   };
   const renewNow = async (): Promise<readonly ServedCertificate[]> => {
     const listeners = await withIssued(inForce.listeners, issue);
-    controls?.listen(listeners);
+    listen({ listeners });
     inForce = { ...inForce, listeners };
     const issued = issuedIn(inForce);
     world.log.write('info', 'certificates renewed', { certificates: issued.length });
     return issued;
   };
   using renewals = new RenewalTimer(world, async () => await inTurn(renewNow, 'certificates not renewed; the old ones stay, and it is tried again'));
-  using _ending = onAbort(signal, () => renewals[Symbol.dispose]());
+  await using _orders = { [Symbol.asyncDispose]: async () => await issuer.stop() };
+  using _ending = onAbort(signal, () => {
+    renewals[Symbol.dispose]();
+    void issuer.stop();
+  });
   const reload = async () => await inTurn(reloadNow, 'config not reloaded; the last good one stays');
   const upgradeNow = async (): Promise<Upgraded> => {
     if (successor === undefined || controls === undefined) throw new PlatformError('UNSUPPORTED', 'Cannot upgrade a gateway that is part of another program');
-    const successful = await controls.handOver({ ...successor, names: Object.fromEntries(names.found) });
-    // The new process has made its own.
-    renewals[Symbol.dispose]();
-    return { ...successful, before: process.pid };
+    // The new process orders from when it serves: one at a time.
+    await issuer.stop();
+    try {
+      const successful = await controls.handOver({ ...successor, names: Object.fromEntries(names.found) });
+      // The new process has made its own.
+      renewals[Symbol.dispose]();
+      return { ...successful, before: process.pid };
+    } catch (error) {
+      issuer.start();
+      throw error;
+    }
   };
 
   const [{ address }] = first.listeners as [PublicListener, ...PublicListener[]];
@@ -146,10 +174,12 @@ export async function runStandalone({ world, state, load, onReady, successor, in
       ...(inheritance === undefined ? {} : { inheritance }),
       onStart: (given) => {
         controls = given;
-        bound = given.listen(first.listeners);
+        listen(first);
         renewals.follow(issuedIn(first));
       },
+      orders: issuer.orders,
       onReady: ({ adminAddress }) => {
+        issuer.start();
         const authority = issuedNamesIn(inForce).length === 0 ? {} : { authority: certificatePathIn(authorityFolder) };
         onReady({ listeners: bound, admin: adminAddress, ...authority }, reload);
       },

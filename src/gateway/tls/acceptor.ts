@@ -2,9 +2,8 @@ import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { LIMITS } from '../dataplane/limits.ts';
-import type { Choice } from './choices.ts';
 import type { TicketKeys } from './ticket-keys.ts';
-import type { TlsSettings } from './tls-settings.ts';
+import type { ClientPolicy, ServedCertificate, TlsSettings } from './tls-settings.ts';
 
 /** AEAD with ephemeral keys only (RFC 9325, 4.2); for TLS 1.3 all that there is. */
 const ciphers = [
@@ -18,6 +17,12 @@ const ciphers = [
   'ECDHE-ECDSA-CHACHA20-POLY1305',
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':');
+
+/** What is shown, and what is asked for. */
+interface Offer {
+  readonly certificate: Pick<ServedCertificate, 'chain' | 'key'>;
+  readonly policy: ClientPolicy | undefined;
+}
 
 export interface Outcome {
   readonly secured: (socket: TLSSocket) => void;
@@ -33,7 +38,7 @@ export class Acceptor {
   readonly #pending = new Map<string, Outcome>();
 
   /** Throws what Node says of a certificate that it cannot use. */
-  constructor(choice: Choice, settings: Pick<TlsSettings, 'minVersion' | 'protocols'>, tickets: TicketKeys) {
+  constructor(choice: Offer, settings: Pick<TlsSettings, 'minVersion' | 'protocols'>, tickets: TicketKeys) {
     const { certificate, policy } = choice;
     this.#server = createServer({
       cert: certificate.chain,

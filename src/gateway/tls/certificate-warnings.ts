@@ -1,16 +1,21 @@
 import type { Route } from '#model/route';
 import type { UnixMs } from '#world/world';
 import type { PublicListener } from '../public-listeners.ts';
+import type { WantedCertificates } from './acme/issuer.ts';
 import { Choices } from './choices.ts';
 
 const dayMs = 86_400_000;
 const soonDays = 14;
 
+interface Listener extends PublicListener {
+  readonly auto?: WantedCertificates;
+}
+
 /** What is wrong with certificates that can be used nevertheless, in sentences without a full stop. */
-export function certificateWarnings(listeners: readonly PublicListener[], routes: readonly Route[], now: UnixMs): readonly string[] {
+export function certificateWarnings(listeners: readonly Listener[], routes: readonly Route[], now: UnixMs): readonly string[] {
   const hosts = new Set(routes.flatMap(({ matches }) => matches.map(({ host }) => host.toLowerCase())).filter((host) => host !== '*'));
   const warnings = new Set<string>();
-  for (const { address, settings } of listeners) {
+  for (const { address, settings, auto } of listeners) {
     if (settings?.tls === undefined) continue;
     for (const { names, validFrom, validTo } of settings.tls.certificates) {
       const name = names[0] ?? 'without a name';
@@ -21,7 +26,7 @@ export function certificateWarnings(listeners: readonly PublicListener[], routes
     }
     const exact = new Choices({ ...settings.tls, unknownNames: 'reject' });
     for (const host of hosts)
-      if (exact.find(host) === undefined)
+      if (exact.find(host) === undefined && auto?.names.includes(host) !== true)
         warnings.add(`no certificate of the listener at ${address.host}:${address.port} has the name ${host}: clients refuse what they get`);
   }
   return [...warnings];

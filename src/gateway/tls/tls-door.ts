@@ -46,6 +46,11 @@ export class TlsDoor {
     });
     raw.once('close', () => deadline[Symbol.dispose]());
     this.#readHello(raw, (hello) => {
+      const challenge = this.#state.challenges.acceptorFor(hello);
+      if (challenge !== undefined) {
+        challenge.accept(raw, { secured: (socket) => this.#endShown(socket, raw), failed: (error) => this.#state.countError(reasonOf(error)) });
+        return;
+      }
       const choice = this.#choices.find(hello.serverName);
       if (choice === undefined) {
         this.#state.countError('unknown-name');
@@ -65,6 +70,13 @@ export class TlsDoor {
         failed: (error) => this.#state.countError(reasonOf(error)),
       });
     });
+  }
+
+  /** Nothing is said over a connection that only shows a certificate (RFC 8737, 3). */
+  #endShown(socket: TLSSocket, raw: Socket): void {
+    this.#state.handshakes.full++;
+    socket.on('error', () => raw.destroy());
+    socket.end(() => raw.destroy());
   }
 
   #readHello(raw: Socket, then: (hello: ClientHello) => void): void {

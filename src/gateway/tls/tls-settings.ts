@@ -2,7 +2,7 @@ import type { UnixMs } from '#world/world';
 
 /** What a listener needs to speak TLS. Plain data: it is sent to every worker, keys and all, and never printed. */
 export interface TlsSettings {
-  /** At least one. The first also serves names that none has, unless those are rejected. */
+  /** The first also serves names that none has, unless those are rejected. None: all names are rejected until one comes. */
   readonly certificates: readonly ServedCertificate[];
   readonly unknownNames: 'serve' | 'reject';
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';

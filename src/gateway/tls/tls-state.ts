@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { ChallengeTable } from './acme/challenge-table.ts';
 import type { TicketSecrets } from './ticket-keys.ts';
 
 const secretBytes = 32;
@@ -7,6 +8,8 @@ const secretBytes = 32;
 export class TlsState {
   /** The parent's, the same in every worker; one of its own until they come. */
   ticketSecrets: TicketSecrets = [randomBytes(secretBytes).toString('base64')];
+  /** What authorities are shown that look whether our hosts are ours. */
+  readonly challenges = new ChallengeTable();
   /** By kind: `full` or `resumed`. */
   readonly handshakes = { full: 0, resumed: 0 };
   readonly errors = new Map<HandshakeError, number>();

@@ -1,0 +1,262 @@
+import { messageOf, PlatformError } from '#base/errors';
+import { isAbort } from '#base/signal';
+import { Wakeup } from '#base/wakeup';
+import type { UnixMs, World } from '#world/world';
+import { readCertificate } from '../read-certificate.ts';
+import type { ServedCertificate } from '../tls-settings.ts';
+import { AcmeClient } from './acme-client.ts';
+import { type OrderResult, resultOf } from './acme-problem.ts';
+import { AcmeStore, type KeptName } from './acme-store.ts';
+import type { ChallengeKind, Challenges } from './challenges.ts';
+import { orderCertificate } from './order.ts';
+import { type Failures, failedAgain, type Held, mayBeMended, orderAt } from './renewal.ts';
+
+/** Names that get their certificates from an authority. */
+export interface WantedCertificates {
+  readonly names: readonly string[];
+  readonly challenge: ChallengeKind;
+  /** URL of the authority's directory. */
+  readonly directory: string;
+  /** PEM of what the authority's own certificate is from. */
+  readonly ca: string | undefined;
+  readonly email: string | undefined;
+}
+
+interface Account {
+  readonly store: AcmeStore;
+  /** Of what holds for all its names: it cannot be reached, or wants to be left alone. */
+  failures: Failures | undefined;
+  client: { readonly madeFor: string; readonly it: AcmeClient } | undefined;
+}
+
+interface Name {
+  readonly name: string;
+  readonly account: Account;
+  wanted: WantedCertificates;
+  certificate: (ServedCertificate & Held) | undefined;
+  failures: Failures | undefined;
+}
+
+export interface IssuerOptions {
+  /** Where keys and certificates are kept; made if missing. */
+  readonly folder: string;
+  /** Resolves once every worker answers these challenges and no others. */
+  readonly present: (challenges: Challenges) => Promise<void>;
+  /** What `certificatesFor` gives has changed. */
+  readonly onChange: () => void;
+}
+
+/** Timers end at this at the latest, so that a wall clock that was set is noticed. */
+const mostPauseMs = 3_600_000;
+
+/**
+ * Gets certificates from authorities by ACME and renews them, one order at a time.
+ *
+ * I1: an order is noted on disk as failed before it is made, and as done after: neither a crash nor a full disk makes orders without end. I2: a certificate is served
+ * until another takes its place or it expires. I3: what fails is logged with what, where, why, and when it is tried again; it never rejects.
+ */
+export class Issuer {
+  readonly #world: World;
+  readonly #options: IssuerOptions;
+  /** By directory. */
+  readonly #accounts = new Map<string, Account>();
+  /** By directory and name. */
+  #names = new Map<string, Name>();
+  readonly #wakeup = new Wakeup();
+  #published = '';
+  #stopping: AbortController | undefined;
+  #running: Promise<void> = Promise.resolve();
+  /** Since the start. */
+  readonly orders = new Map<OrderResult, number>();
+
+  constructor(world: World, options: IssuerOptions) {
+    this.#world = world;
+    this.#options = options;
+  }
+
+  /** Takes up exactly these names; what is kept of them is served from now on. Those that failed are tried again soon: who asks for this may have mended something. */
+  async configure(all: readonly WantedCertificates[]): Promise<void> {
+    const names = new Map<string, Name>();
+    for (const wanted of all)
+      for (const name of wanted.names) {
+        const key = keyOf(wanted, name);
+        const known = this.#names.get(key);
+        if (known !== undefined) {
+          known.wanted = wanted;
+          known.failures &&= mayBeMended(known.failures);
+        }
+        names.set(key, known ?? (await this.#load(wanted, name)));
+      }
+    for (const account of this.#accounts.values()) account.failures &&= mayBeMended(account.failures);
+    this.#names = names;
+    this.#published = this.#fingerprint();
+    this.#wakeup.ring();
+  }
+
+  /** Those that are there and not over. */
+  certificatesFor(wanted: WantedCertificates): readonly ServedCertificate[] {
+    const now = this.#world.clock.wall();
+    return wanted.names.flatMap((name) => usable(this.#names.get(keyOf(wanted, name)), now) ?? []);
+  }
+
+  /** Orders what is due from now on. */
+  start(): void {
+    if (this.#stopping !== undefined) return;
+    const stopping = new AbortController();
+    this.#stopping = stopping;
+    this.#running = this.#run(stopping.signal);
+  }
+
+  /** Resolves once no order is under way. */
+  async stop(): Promise<void> {
+    this.#stopping?.abort();
+    await this.#running;
+    this.#stopping = undefined;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#world;
+    while (!signal.aborted) {
+      this.#publish();
+      const now = clock.wall();
+      const [due] = [...this.#names.values()].map((name) => ({ name, at: dueAt(name, now) })).sort((a, b) => a.at - b.at);
+      if (due !== undefined && due.at <= now) {
+        await this.#order(due.name, signal);
+        continue;
+      }
+      const ends = [...this.#names.values()].flatMap((name) => usable(name, now)?.validTo ?? []);
+      const pauseMs = Math.min(mostPauseMs, ...[...ends, ...(due === undefined ? [] : [due.at])].map((at) => at - now));
+      using _timer = clock.after(pauseMs, () => this.#wakeup.ring());
+      await this.#wakeup.wait(signal).catch(() => undefined);
+    }
+  }
+
+  async #order(name: Name, signal: AbortSignal): Promise<void> {
+    const { clock, random, log } = this.#world;
+    const { account, certificate: held, failures: before } = name;
+    const about = { host: name.name, directory: name.wanted.directory, challenge: name.wanted.challenge };
+    const failed = (retryAfterMs?: number) => failedAgain(before, { now: clock.wall(), luck: random.next(), retryAfterMs });
+    name.failures = failed();
+    try {
+      // I1.
+      await account.store.write(name.name, kept(name));
+      const client = await this.#clientOf(name);
+      log.write('info', held === undefined ? 'ordering a certificate' : 'renewing a certificate', about);
+      const { present } = this.#options;
+      const certificate = await orderCertificate(this.#world, client, { name: name.name, challenge: name.wanted.challenge, present, signal });
+      name.certificate = { ...certificate, orderedAt: clock.wall() };
+      name.failures = undefined;
+      account.failures = undefined;
+      this.#count(held === undefined ? 'issued' : 'renewed');
+      log.write('info', 'certificate issued', { ...about, until: textOf(certificate.validTo), next: textOf(dueAt(name, clock.wall())) });
+      this.#publish();
+    } catch (error) {
+      if (isAbort(error, signal)) {
+        name.failures = before;
+        account.client = undefined;
+      } else this.#note(name, error, failed);
+    }
+    await account.store
+      .write(name.name, kept(name))
+      .catch((error: unknown) => log.write('error', 'state of a certificate not saved', { ...about, cause: messageOf(error) }));
+  }
+
+  #note(name: Name, error: unknown, failed: (retryAfterMs?: number) => Failures): void {
+    const { clock, random, log } = this.#world;
+    const { account, wanted } = name;
+    const result = resultOf(error);
+    const asked = error instanceof PlatformError ? error.details['retryAfterMs'] : undefined;
+    const retryAfterMs = typeof asked === 'number' ? asked : undefined;
+    name.failures = failed(retryAfterMs);
+    // A limit may be of this name only, so others wait a little, not as long as it does.
+    if (result === 'unreachable' || result === 'limited')
+      account.failures = failedAgain(account.failures, {
+        now: clock.wall(),
+        luck: random.next(),
+        retryAfterMs: result === 'unreachable' ? retryAfterMs : undefined,
+      });
+    this.#count(result);
+    const now = clock.wall();
+    const served = usable(name, now);
+    // I3.
+    log.write('error', 'certificate not issued', {
+      host: name.name,
+      directory: wanted.directory,
+      challenge: wanted.challenge,
+      cause: messageOf(error),
+      result,
+      failures: name.failures.count,
+      next: textOf(dueAt(name, now)),
+      served: served === undefined ? 'none: handshakes with this name are refused' : `the one before, until ${textOf(served.validTo)}`,
+    });
+  }
+
+  /** The client of the account, made anew when what it was made of has changed. */
+  async #clientOf({ account, wanted: { directory, ca, email } }: Name): Promise<AcmeClient> {
+    const madeFor = JSON.stringify([ca, email]);
+    if (account.client?.madeFor !== madeFor)
+      account.client = { madeFor, it: new AcmeClient(this.#world, { directory, ca, email, key: await account.store.accountKey() }) };
+    return account.client.it;
+  }
+
+  async #load(wanted: WantedCertificates, name: string): Promise<Name> {
+    const { disk, log } = this.#world;
+    const { directory } = wanted;
+    const account: Account = this.#accounts.get(directory) ?? {
+      store: new AcmeStore(disk, this.#options.folder, directory),
+      failures: undefined,
+      client: undefined,
+    };
+    this.#accounts.set(directory, account);
+    const loaded: Name = { name, account, wanted, certificate: undefined, failures: undefined };
+    try {
+      const { certificate, failures } = await account.store.read(name);
+      loaded.failures = failures;
+      if (certificate !== undefined) loaded.certificate = { ...readCertificate(certificate.chain, certificate.key), orderedAt: certificate.orderedAt };
+    } catch (error) {
+      log.write('error', 'kept certificate cannot be used; a new one is ordered', { host: name, directory, cause: messageOf(error) });
+    }
+    return loaded;
+  }
+
+  #publish(): void {
+    const fingerprint = this.#fingerprint();
+    if (fingerprint === this.#published) return;
+    this.#published = fingerprint;
+    this.#options.onChange();
+  }
+
+  #fingerprint(): string {
+    const now = this.#world.clock.wall();
+    // I2.
+    return [...this.#names].map(([key, name]) => `${key} ${usable(name, now)?.chain}`).join('\n');
+  }
+
+  #count(result: OrderResult): void {
+    this.orders.set(result, (this.orders.get(result) ?? 0) + 1);
+  }
+}
+
+function keyOf({ directory }: WantedCertificates, name: string): string {
+  return `${directory} ${name}`;
+}
+
+function usable(name: Name | undefined, now: UnixMs): (ServedCertificate & Held) | undefined {
+  const certificate = name?.certificate;
+  return certificate !== undefined && now < certificate.validTo ? certificate : undefined;
+}
+
+function dueAt({ account, certificate: held, failures }: Name, now: UnixMs): UnixMs {
+  return Math.max(orderAt({ held, failures, now }), orderAt({ held: undefined, failures: account.failures, now })) as UnixMs;
+}
+
+function kept({ certificate, failures }: Name): KeptName {
+  return {
+    ...(certificate === undefined ? {} : { certificate: { chain: certificate.chain, key: certificate.key, orderedAt: certificate.orderedAt } }),
+    ...(failures === undefined ? {} : { failures }),
+  };
+}
+
+function textOf(at: UnixMs): string {
+  return new Date(at).toISOString();
+}
