@@ -52,7 +52,11 @@ export async function reconcileNodes(pass: Pass): Promise<void> {
     // D3: an instance's key goes only when its agent said that nothing of it is left.
     if (left.length === 0) note(pass, `node/${node.name}`, { kind: 'drained', message: 'no instance is left' });
     else if (node.drain.deadline <= pass.now)
-      note(pass, `node/${node.name}`, { level: 'warn', kind: 'drain-overdue', message: `${left.length} instances are left past the deadline` });
+      note(pass, `node/${node.name}`, {
+        level: 'warn',
+        kind: 'drain-overdue',
+        message: `${left.length} ${left.length === 1 ? 'instance is' : 'instances are'} left past the deadline`,
+      });
     else pass.wakeAt(node.drain.deadline);
   }
 }

@@ -149,7 +149,9 @@ function explainNode(state: ClusterState, name: string): Explanation {
       ...(node.condition === 'lost' ? [{ message: 'Its agent does not answer: its lease has ended' }] : []),
       ...(node.condition === 'suspect' ? [{ message: 'Its agent missed a renewal of its lease' }] : []),
       ...(node.condition === 'down' && node.power === 'on' ? [{ message: 'Its agent has not joined yet' }] : []),
-      ...(node.drain ? [{ message: `It is draining, ${node.instances} instances are left`, at: node.drain.since, next: undrain }] : []),
+      ...(node.drain
+        ? [{ message: `It is draining, ${node.instances} ${node.instances === 1 ? 'instance is' : 'instances are'} left`, at: node.drain.since, next: undrain }]
+        : []),
       ...(node.cordon && !node.drain ? [{ message: `Nothing new is placed on it: ${node.cordon.reason}`, at: node.cordon.since, next: undrain }] : []),
     ],
   };

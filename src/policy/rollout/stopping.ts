@@ -52,7 +52,7 @@ function drainedReason(facts: InstanceFacts, since: Moment, draft: PlanDraft): {
   const reason = instance.intent.kind === 'run' ? instance.reason : instance.intent.reason;
   if (readiness.inFlight === 0) return { reason, forced: false };
   if (!draft.isDue(later(observation.unroutedAt ?? draft.now, drainTimeoutMs))) return undefined;
-  return { reason: `${reason}; ${readiness.inFlight} requests did not end in time`, forced: false };
+  return { reason: `${reason}; ${readiness.inFlight} ${readiness.inFlight === 1 ? 'request' : 'requests'} did not end in time`, forced: false };
 }
 
 function finishStop({ instance, status, host }: InstanceFacts, draft: PlanDraft): void {
