@@ -71,6 +71,11 @@ test('completion is silent and quick when no cluster answers', () => {
   ok(performance.now() - startedAt < 3_000);
 });
 
+test('the completion script is one JSON value with --json, as everything is', () => {
+  const { stdout: script } = haven('completion', 'bash');
+  deepEqual(JSON.parse(haven('completion', 'bash', '--json').stdout), { shell: 'bash', script: script.trimEnd() });
+});
+
 test('doctor without a cluster checks the machine', () => {
   const { status, stdout } = haven('doctor', '--json');
   const { verdict, findings } = JSON.parse(stdout);
