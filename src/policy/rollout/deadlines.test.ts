@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Rollout } from '#model/app';
-import { generator, run, ServiceModel } from './service-model.ts';
+import { generator, modelSpec, run, ServiceModel } from './service-model.ts';
 
 const PROGRESS_DEADLINE_MS = 120_000;
 /** As much as a node has: it fits only where nothing else is, which may yet come to be. */
@@ -69,6 +69,21 @@ test('R4: the progress deadline is on record, so that a change of leader does no
   rolling(service);
   run(service, 2_000);
   equal(service.state.rollout.phase, 'failed');
+});
+
+test('R6: a release with the spec of the one before is never reverted: that would change nothing', () => {
+  const service = stable();
+  for (const { id } of service.ready()) service.sick.add(id);
+  const { run: command } = modelSpec(1, { count: 3 });
+  service.deploy('good', { run: command });
+  run(service, PROGRESS_DEADLINE_MS + 5_000, 1_000);
+  const { rollout } = service.state;
+  ok(rollout.phase === 'failed');
+  deepEqual([rollout.release, rollout.revertTo, rollout.cause.code], [2, undefined, 'progress-deadline']);
+  deepEqual(
+    [...service.instances.values()].map(({ serial, intent }) => `${serial} ${intent.kind}`),
+    ['1 run', '2 run', '3 run'],
+  );
 });
 
 test('R4: each newly healthy instance starts the progress deadline again, and nothing else does', () => {
