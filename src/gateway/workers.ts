@@ -135,8 +135,8 @@ export class Workers implements AsyncDisposable {
   async showChallenges(challenges: Challenges, signal: AbortSignal): Promise<void> {
     this.#challenges = challenges;
     for (const worker of this.#workers.values()) this.#send(worker, { kind: 'challenges', challenges });
-    // Messages are taken in order: who answers this has taken the one before.
-    await this.refreshSamples(signal);
+    // Messages are taken in order: who answers this has taken the one before. When all is about to end nobody need answer.
+    if (!signal.aborted) await this.refreshSamples(signal, { withinMs: hungMs });
   }
 
   removeListener(id: string): void {
@@ -150,8 +150,8 @@ export class Workers implements AsyncDisposable {
     listener.handle.close();
   }
 
-  /** Asks every worker for its counters; resolves when all have answered or after a second. Ends a worker that has been silent for too long. */
-  async refreshSamples(signal: AbortSignal): Promise<void> {
+  /** Asks every worker for its counters; resolves when all have answered or after `withinMs`. Ends a worker that has been silent for too long. */
+  async refreshSamples(signal: AbortSignal, { withinMs = sampleTimeoutMs }: { readonly withinMs?: number } = {}): Promise<void> {
     const now = this.#world.clock.now();
     const request = ++this.#sampleRequest;
     const pending = { ...Promise.withResolvers<void>(), left: this.#workers.size };
@@ -161,7 +161,7 @@ export class Workers implements AsyncDisposable {
       if (now - worker.lastHeardAt > hungMs) worker.child.kill('SIGKILL');
       this.#send(worker, { kind: 'sample', request });
     }
-    using _timeout = this.#world.clock.after(sampleTimeoutMs, pending.resolve);
+    using _timeout = this.#world.clock.after(withinMs, pending.resolve);
     const stop = () => pending.resolve();
     signal.addEventListener('abort', stop, { once: true });
     await pending.promise;

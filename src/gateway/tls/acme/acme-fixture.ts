@@ -40,9 +40,11 @@ export interface PebbleOptions {
   readonly isDown?: boolean;
   /** Of a hundred good nonces, so many are refused. */
   readonly refusedNonces?: number;
+  /** Who has shown that a host is his need not show it again. */
+  readonly remembersProofs?: boolean;
 }
 
-export async function startPebble({ isDown = false, refusedNonces = 0 }: PebbleOptions = {}): Promise<Pebble> {
+export async function startPebble({ isDown = false, refusedNonces = 0, remembersProofs = false }: PebbleOptions = {}): Promise<Pebble> {
   // No two tests have the same, so that all may have the same ports.
   const host = `127.${80 + count++}.${(process.pid >> 8) & 255}.${process.pid & 255 || 1}`;
   const files = await certificateFiles();
@@ -84,8 +86,8 @@ export async function startPebble({ isDown = false, refusedNonces = 0 }: PebbleO
   ]);
   let authority: ChildProcess | undefined;
   const start = async () => {
-    const settings = { PEBBLE_VA_NOSLEEP: '1', PEBBLE_AUTHZREUSE: '0', PEBBLE_WFE_NONCEREJECT: String(refusedNonces) };
-    authority = run('pebble', ['-config', at('pebble.json'), '-dnsserver', names], settings);
+    const settings = { PEBBLE_VA_NOSLEEP: '1', PEBBLE_AUTHZREUSE: remembersProofs ? '100' : '0', PEBBLE_WFE_NONCEREJECT: String(refusedNonces) };
+    authority = run('pebble', ['-strict', '-config', at('pebble.json'), '-dnsserver', names], settings);
     await until(
       async () =>
         await fetchText(`https://${host}:${PORTS.directory}/dir`, ca).then(

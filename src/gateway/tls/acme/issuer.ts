@@ -44,6 +44,8 @@ export interface IssuerOptions {
   readonly present: (challenges: Challenges) => Promise<void>;
   /** What `certificatesFor` gives has changed. */
   readonly onChange: () => void;
+  /** How one certificate is got; absent: by ACME. */
+  readonly order?: typeof orderCertificate;
 }
 
 /** Timers end at this at the latest, so that a wall clock that was set is noticed. */
@@ -117,8 +119,9 @@ export class Issuer {
   async #run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#world;
     while (!signal.aborted) {
-      this.#publish();
       const now = clock.wall();
+      this.#dropExpired(now);
+      this.#publish();
       const [due] = [...this.#names.values()].map((name) => ({ name, at: dueAt(name, now) })).sort((a, b) => a.at - b.at);
       if (due !== undefined && due.at <= now) {
         await this.#order(due.name, signal);
@@ -128,6 +131,17 @@ export class Issuer {
       const pauseMs = Math.min(mostPauseMs, ...[...ends, ...(due === undefined ? [] : [due.at])].map((at) => at - now));
       using _timer = clock.after(pauseMs, () => this.#wakeup.ring());
       await this.#wakeup.wait(signal).catch(() => undefined);
+    }
+  }
+
+  /** I2. */
+  #dropExpired(now: UnixMs): void {
+    for (const name of this.#names.values()) {
+      const { certificate, wanted } = name;
+      if (certificate === undefined || now < certificate.validTo) continue;
+      name.certificate = undefined;
+      const facts = { host: name.name, directory: wanted.directory, until: textOf(certificate.validTo), next: textOf(dueAt(name, now)) };
+      this.#world.log.write('error', 'certificate expired: handshakes with this name are refused until there is another', facts);
     }
   }
 
@@ -142,8 +156,8 @@ export class Issuer {
       await account.store.write(name.name, kept(name));
       const client = await this.#clientOf(name);
       log.write('info', held === undefined ? 'ordering a certificate' : 'renewing a certificate', about);
-      const { present } = this.#options;
-      const certificate = await orderCertificate(this.#world, client, { name: name.name, challenge: name.wanted.challenge, present, signal });
+      const { present, order = orderCertificate } = this.#options;
+      const certificate = await order(this.#world, client, { name: name.name, challenge: name.wanted.challenge, present, signal });
       name.certificate = { ...certificate, orderedAt: clock.wall() };
       name.failures = undefined;
       account.failures = undefined;
