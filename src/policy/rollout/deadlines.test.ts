@@ -1,19 +1,12 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Rollout } from '#model/app';
-import { generator, modelSpec, run, ServiceModel } from './service-model.ts';
+import { modelSpec, type ServiceModel } from './service-model.ts';
+import { run, stable } from './service-scenario.ts';
 
 const PROGRESS_DEADLINE_MS = 120_000;
 /** As much as a node has: it fits only where nothing else is, which may yet come to be. */
 const WHOLE_NODE = { resources: { cpu: 0.1, memoryBytes: 1_000 } };
-
-/** Three instances of release 1, healthy for a while. */
-function stable(): ServiceModel {
-  const service = new ServiceModel({ nodes: 3, count: 3, luck: generator(1) });
-  service.deploy('good');
-  run(service, 30_000);
-  return service;
-}
 
 function rolling(service: ServiceModel): Rollout & { phase: 'rolling' } {
   const { rollout } = service.state;

@@ -1,6 +1,7 @@
 import { deepEqual, ok } from 'node:assert/strict';
 import { test } from 'node:test';
-import { modelSpec, run, ServiceModel } from './service-model.ts';
+import { modelSpec, ServiceModel } from './service-model.ts';
+import { run } from './service-scenario.ts';
 
 const steady = (): number => 0.5;
 const running = (service: ServiceModel) => [...service.instances.values()].filter(({ intent }) => intent.kind === 'run');

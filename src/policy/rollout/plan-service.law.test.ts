@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import type { Name } from '#base/name';
 import { later } from '#model/moment';
 import type { UpdateSpec } from '#model/spec';
-import { crowds, fail, generator, type Quality, run, SERVICE, ServiceModel } from './service-model.ts';
+import { type Quality, SERVICE, ServiceModel } from './service-model.ts';
+import { crowds, fail, generator, run } from './service-scenario.ts';
 
 type Disturbance =
   | { readonly kind: 'deploy'; readonly quality: Quality }

@@ -1,27 +1,9 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Name } from '#base/name';
 import type { InstanceId } from '#model/instance';
 import { later } from '#model/moment';
-import { crowds, fail, generator, type ModelOptions, modelSpec, run, SERVICE, ServiceModel } from './service-model.ts';
-
-const steady = (): number => 0.5;
-
-function model(options: Partial<ModelOptions> = {}): ServiceModel {
-  return new ServiceModel({ nodes: 3, count: 3, luck: steady, ...options });
-}
-
-function shape(service: ServiceModel): string[] {
-  return [...service.instances.values()].map((each) => `${each.slot} r${each.release} ${each.node} ${each.intent.kind}`).sort();
-}
-
-function stable(options: Partial<ModelOptions> = {}): ServiceModel {
-  const service = model(options);
-  service.deploy('good');
-  run(service, 30_000);
-  deepEqual(service.state.rollout, { phase: 'idle', release: 1 });
-  return service;
-}
+import { modelSpec, SERVICE } from './service-model.ts';
+import { crowds, model, phase, run, shape, stable } from './service-scenario.ts';
 
 test('a first deploy fills all slots at once, spread over the nodes, and ends idle', () => {
   const service = model();
@@ -233,139 +215,6 @@ test('R7: a canary that fails has taken nothing away', () => {
   equal(phase(service), 'failed');
 });
 
-test('N3: instances of a lost node are replaced at once, and the lost ones go when the others are ready', () => {
-  const service = stable();
-  fail(service, 'worker-2', { power: false });
-  service.step(1);
-  deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-1 run', '2 r1 worker-2 run', '3 r1 worker-3 run']);
-  equal([...service.instances.values()].find((each) => each.serial === 4)?.reason, 'replaces web.2 of lost node worker-2');
-  run(service, 20_000);
-  deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-1 run', '2 r1 worker-2 stop', '3 r1 worker-3 run']);
-});
-
-test('N7: a node that comes back before its replacement is ready keeps what runs there', () => {
-  const service = stable();
-  fail(service, 'worker-2', { power: true });
-  service.step(1);
-  const node = service.nodes.get('worker-2' as Name);
-  ok(node !== undefined);
-  node.heard = true;
-  run(service, 20_000);
-  deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-2 run', '3 r1 worker-3 run']);
-});
-
-test('D1: a drain starts the replacement first, even for a single instance', () => {
-  const service = stable({ count: 1 });
-  const node = service.nodes.get('worker-1' as Name);
-  ok(node !== undefined);
-  node.drainDeadline = later(service.now, 900_000);
-  for (let step = 0; step < 100; step++) {
-    service.step(250);
-    ok(service.ready().length >= 1);
-  }
-  deepEqual(shape(service), ['1 r1 worker-2 run']);
-});
-
-test('R1, D1: an empty slot is filled before a drain may surge, so both together stay within the surge', () => {
-  const service = stable({ nodes: 4 });
-  const onDrained = [...service.instances.values()].find((each) => each.slot === 1);
-  const node = onDrained && service.nodes.get(onDrained.node);
-  ok(node);
-  node.drainDeadline = later(service.now, 600_000);
-  // Slot 3 is empty: its instance was taken out before its successor was placed.
-  for (const [id, { slot }] of service.instances) if (slot === 3) service.instances.delete(id);
-  const placed = service.control().actions.filter((action) => action.kind === 'place');
-  deepEqual(
-    placed.map((action) => action.slot),
-    [3, 1],
-  );
-  const narrow = stable({ nodes: 4, update: { maxSurge: 1, maxUnavailable: 1 } });
-  for (const each of narrow.instances.values()) {
-    const host = narrow.nodes.get(each.node);
-    if (host && each.slot < 3) host.drainDeadline = later(narrow.now, 600_000);
-  }
-  for (const [id, { slot }] of narrow.instances) if (slot === 3) narrow.instances.delete(id);
-  narrow.control();
-  equal([...narrow.instances.values()].filter((each) => each.intent.kind === 'run').length, 4);
-});
-
-test('D2: at the deadline of a drain what is left is stopped, kill time included', () => {
-  const service = stable({ nodes: 1, count: 1 });
-  const node = service.nodes.get('worker-1' as Name);
-  ok(node !== undefined);
-  node.drainDeadline = later(service.now, 30_000);
-  run(service, 10_000);
-  equal(shape(service).length, 1);
-  ok(service.state.pending.some((reason) => reason.includes('worker-1: is draining')));
-  run(service, 20_000);
-  deepEqual(shape(service), []);
-});
-
-test('D3: undrain in the middle leaves no duplicate', () => {
-  const service = stable();
-  const node = service.nodes.get('worker-3' as Name);
-  ok(node !== undefined);
-  node.drainDeadline = later(service.now, 900_000);
-  run(service, 1_000);
-  equal(service.instances.size, 4);
-  node.drainDeadline = undefined;
-  run(service, 20_000);
-  deepEqual(shape(service), ['1 r1 worker-1 run', '2 r1 worker-2 run', '3 r1 worker-3 run']);
-});
-
-test('B1: an instance its agent gave up is tried on another node after the delay', () => {
-  const service = stable();
-  const [id] = [...service.instances.keys()] as [InstanceId];
-  service.runners.set(id, { phase: 'failed', attempt: 5, nextAt: later(service.now, 1e9) });
-  run(service, 29_000);
-  equal(service.instances.size, 3);
-  ok(service.state.pending[0]?.startsWith('web.1 was given up by worker-1: exited with code 1; next try elsewhere at '));
-  run(service, 20_000);
-  const replacement = [...service.instances.values()].find((each) => each.slot === 1);
-  ok(replacement !== undefined && replacement.node !== 'worker-1');
-  deepEqual(service.state.rescheduling?.['1'], { count: 1, at: service.state.rescheduling?.['1']?.at, nodes: ['worker-1'] });
-});
-
-test('active/standby: the standby takes over for good when the active one is lost, and `switch` moves it back (N12)', () => {
-  const service = stable({ count: 2, mode: 'active-standby' });
-  equal(primary(service), 1);
-  fail(service, 'worker-2', { power: false });
-  service.step(250);
-  equal(primary(service), 2);
-  run(service, 20_000);
-  equal(primary(service), 2);
-  equal(service.state.activeSlot, 2);
-  service.app = { ...service.app, activeSlots: { [SERVICE]: 1 } };
-  run(service, 1_000);
-  equal(primary(service), 1);
-  deepEqual(service.app.activeSlots, {});
-});
-
-test('active/standby: the first slot becomes active even if the standby is ready first', () => {
-  for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
-    const service = model({ count: 2, mode: 'active-standby', luck: generator(seed) });
-    service.deploy('good');
-    run(service, 30_000);
-    equal(primary(service), 1);
-    equal(service.state.activeSlot, 1);
-  }
-});
-
-test('active/standby: an update changes the standby first and has one primary at all times', () => {
-  const service = stable({ count: 2, mode: 'active-standby' });
-  service.deploy('good');
-  for (let step = 0; step < 200; step++) {
-    service.step(250);
-    equal([...service.instances.values()].filter((each) => each.intent.kind === 'run' && each.tier === 'primary').length, 1);
-  }
-  deepEqual(
-    service.history.filter(({ action }) => action.kind === 'place').map(({ action }) => action.kind === 'place' && action.slot),
-    [2, 1, 2, 1],
-  );
-  equal(service.state.activeSlot, 1);
-  deepEqual(service.state.rollout, { phase: 'idle', release: 2 });
-});
-
 test('a scale-down takes the highest slots, a scale-up adds the lowest missing', () => {
   const service = stable();
   service.app = { ...service.app, counts: { [SERVICE]: 1 } };
@@ -399,12 +248,4 @@ test('rm stops everything in order and then asks to be forgotten', () => {
 /** The same for as even a spread as can be. */
 function crowdsOf(count: number, nodes: number): number[] {
   return Array.from({ length: Math.min(count, nodes) }, (_, index) => Math.ceil((count - index) / nodes));
-}
-
-function phase(service: ServiceModel): string {
-  return service.state.rollout.phase;
-}
-
-function primary(service: ServiceModel): number | undefined {
-  return [...service.instances.values()].find((each) => each.intent.kind === 'run' && each.tier === 'primary')?.slot;
 }

@@ -2,7 +2,6 @@
  * A small world around the rollout policy for its property tests: nodes, agents, two gateways and a clock, all of which obey late, and a check of the
  * rules at every step. Not part of the product.
  */
-import { assert } from '#base/assert';
 import type { Name } from '#base/name';
 import type { App, Release, ServiceState } from '#model/app';
 import { exampleService } from '#model/example-service';
@@ -16,6 +15,7 @@ import { applyActions } from './apply-actions.ts';
 import { type Observation, observe } from './observation.ts';
 import { planService, type ServicePlan } from './plan-service.ts';
 import { readinessOf } from './readiness.ts';
+import { checkRules } from './rollout-rules.ts';
 import { routeOf } from './route-of.ts';
 import type { HostState, InstanceFacts, ServiceSnapshot } from './service-snapshot.ts';
 
@@ -122,7 +122,7 @@ export class ServiceModel {
   control(): ServicePlan {
     const snapshot = this.snapshot();
     const plan = planService(snapshot, this.now);
-    this.#check(snapshot, plan);
+    checkRules(this, snapshot, plan);
     this.#writeRoute(snapshot);
     for (const action of plan.actions) this.#note(action);
     const instances = [...this.instances.values()];
@@ -182,36 +182,6 @@ export class ServiceModel {
     if (node === undefined) return { kind: 'gone' };
     if (!node.heard) return { kind: 'lost' };
     return node.drainDeadline === undefined ? { kind: 'available' } : { kind: 'draining', deadline: node.drainDeadline };
-  }
-
-  #check(snapshot: ServiceSnapshot, plan: ServicePlan): void {
-    const spec = this.releases.get(this.app.release)?.spec.services[SERVICE];
-    const drained = new Set<InstanceId>();
-    let wasReadyDrained = false;
-    for (const action of plan.actions) {
-      if (action.kind === 'stop' && !action.forced) {
-        for (const [name, gateway] of this.gateways) {
-          const listed = gateway.alive ? gateway.applied?.backends.find((backend) => backend.id === action.id) : undefined;
-          assert(listed?.state !== 'active', `S1: ${action.id} is stopped while ${name} sends it requests`);
-        }
-      }
-      if (action.kind === 'place') {
-        const node = this.nodes.get(action.node);
-        assert(node?.heard === true && node.drainDeadline === undefined, `${action.node} is not fit for an instance`);
-      }
-      if (action.kind !== 'drain') continue;
-      drained.add(action.id);
-      const facts = snapshot.instances.find(({ instance }) => instance.id === action.id);
-      const isRemoval = action.reason.includes('removed') || action.reason.includes('failed') || action.reason.includes('deadline');
-      if (facts?.readiness.ready && !isRemoval) wasReadyDrained = true;
-    }
-    const staying = snapshot.instances.filter(
-      ({ instance, readiness }) => instance.intent.kind === 'run' && readiness.ready && !drained.has(instance.id),
-    ).length;
-    const atLeast = this.count - (spec?.update.maxUnavailable ?? 0);
-    assert(!wasReadyDrained || staying >= atLeast, `R2: ${staying} ready instances are left, ${atLeast} must be`);
-    const onLiveNodes = [...this.instances.values()].filter(({ node }) => this.nodes.get(node)?.heard).length;
-    assert(onLiveNodes <= 4 * Math.max(this.count, this.options.count) + 6, `${onLiveNodes} instances exist for a count of ${this.count}`);
   }
 
   #note(action: RolloutAction): void {
@@ -332,32 +302,4 @@ export class ServiceModel {
   #soon(withinMs: number): Moment {
     return later(this.now, Math.floor(this.options.luck() * withinMs));
   }
-}
-
-/** Lets time pass, a step at a time. */
-export function run(service: ServiceModel, forMs: number, stepMs = 250): void {
-  for (let passed = 0; passed < forMs; passed += stepMs) service.step(stepMs);
-}
-
-/** The node is heard no more; without power what is on it is dead. */
-export function fail(service: ServiceModel, name: string, { power }: { readonly power: boolean }): void {
-  const node = service.nodes.get(name as Name);
-  assert(node !== undefined, `there is no ${name}`);
-  node.heard = false;
-  node.powered = power;
-}
-
-/** How many instances each node has that has any, most first. */
-export function crowds(service: ServiceModel): number[] {
-  const nodes = [...service.instances.values()].map(({ node }) => node);
-  return [...new Set(nodes)].map((node) => nodes.filter((each) => each === node).length).sort((a, b) => b - a);
-}
-
-/** Luck that is the same for the same seed. */
-export function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
 }
