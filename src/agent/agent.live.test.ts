@@ -2,125 +2,29 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { PlatformError } from '#base/errors';
-import type { Instance, InstanceId, InstanceStatus } from '#model/instance';
-import type { AgentStatus } from '#model/node';
+import type { Instance, InstanceStatus } from '#model/instance';
 import type { ServiceSpec } from '#model/spec';
 import { detectCgroups } from '#world/node/cgroup';
 import { nodeWorld } from '#world/node/node-world';
-import type { Address } from '#world/world';
-import { runAgent } from './agent.ts';
 import { packFolder } from './archive/pack-folder.ts';
 import { AgentFolders } from './folders.ts';
 import { loadInstanceRecords, saveInstanceRecord } from './instance-record.ts';
-import { agentParts, TEST_TOKEN } from './testing/agent-parts.ts';
+import { TEST_TOKEN } from './testing/agent-parts.ts';
 import { EXAMPLE_NODE, exampleInstance, stopping } from './testing/example-instance.ts';
-import { TestCluster } from './testing/test-cluster.ts';
+import { ask, isRunning, LiveNode, PATH, script } from './testing/live-node.ts';
 
-const PATH = process.env['PATH'] ?? '';
 const world = nodeWorld({ logLevel: 'error', logName: 'test' });
 const { clock } = world;
-/** Against a wait that would never end, not against a slow machine. */
-const PATIENCE_MS = 60_000;
-
-/** A node of its own in a new folder, whose processes are all ended with it. */
-class LiveNode implements AsyncDisposable {
-  readonly cluster = new TestCluster();
-  readonly directory: string;
-  readonly artifacts: string;
-  readonly #logLimitBytes: number | undefined;
-  #ending = new AbortController();
-  #running: Promise<void> | undefined;
-
-  constructor(root: string, logLimitBytes: number | undefined) {
-    this.directory = join(root, 'node');
-    this.artifacts = join(root, 'artifacts');
-    this.#logLimitBytes = logLimitBytes;
-  }
-
-  static async make(options: { readonly logLimitBytes?: number } = {}): Promise<LiveNode> {
-    const node = new LiveNode(await mkdtemp(join(tmpdir(), 'haven-agent-')), options.logLimitBytes);
-    await mkdir(node.artifacts);
-    return node;
-  }
-
-  startAgent(): void {
-    this.#ending = new AbortController();
-    const { cluster, directory, artifacts } = this;
-    const limit = this.#logLimitBytes === undefined ? {} : { logLimitBytes: this.#logLimitBytes };
-    this.#running = runAgent({ ...agentParts({ world, cluster, directory, artifacts, path: PATH, ...limit }), signal: this.#ending.signal });
-  }
-
-  async endAgent(): Promise<void> {
-    this.#ending.abort(new PlatformError('ABORTED', 'The test ends'));
-    await this.#running;
-  }
-
-  async until(claim: string, holds: () => boolean, limitMs = PATIENCE_MS): Promise<void> {
-    const deadline = clock.now() + limitMs;
-    while (!holds()) {
-      assert.ok(clock.now() < deadline, `${claim}: ${[...this.cluster.items.values()].map((item) => item.value).join('\n')}`);
-      await clock.sleep(10);
-    }
-  }
-
-  async reach(id: InstanceId, phase: InstanceStatus['phase'], limitMs?: number): Promise<InstanceStatus> {
-    await this.until(`${id} becomes ${phase}`, () => this.cluster.status(id)?.phase === phase, limitMs);
-    return this.cluster.status(id) as InstanceStatus;
-  }
-
-  get api(): Address {
-    return (JSON.parse(this.cluster.items.get(`/agents/${EXAMPLE_NODE}`)?.value ?? '') as AgentStatus).address;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.endAgent();
-    for (const { state } of await loadInstanceRecords(world, new AgentFolders(this.directory))) {
-      if (state.stage.kind !== 'process') continue;
-      await (await world.processes.adopt(state.stage.identity))?.signal('SIGKILL');
-    }
-    await rm(join(this.directory, '..'), { recursive: true, force: true });
-  }
-}
 
 const SERVER = `require('node:http').createServer((q, s) => s.end(JSON.stringify(process.env))).listen(Number(process.env.PORT), process.env.HOST, () => console.log('listening'));`;
 
-function script(code: string, spec: Partial<ServiceSpec> = {}): Partial<ServiceSpec> {
-  return { run: { kind: 'process', command: [process.execPath, '-e', code] }, ...spec };
-}
-
-/** False for a zombie too: it may wait long for a parent that does not care. */
-function isRunning(pid: number): boolean {
-  try {
-    return !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return false;
-  }
-}
-
-async function ask(address: Address, path: string, body?: string): Promise<{ readonly status: number; readonly lines: readonly Record<string, unknown>[] }> {
-  const response = await fetch(`http://${address.host}:${address.port}${path}`, {
-    headers: { authorization: `Bearer ${TEST_TOKEN}` },
-    ...(body === undefined ? {} : { method: 'POST', body }),
-  });
-  const text = await response.text();
-  return {
-    status: response.status,
-    lines: text
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, unknown>),
-  };
-}
-
 test('a real server is started with its environment, answers, and is stopped', async () => {
-  await using node = await LiveNode.make();
+  await using node = await LiveNode.make(world);
   const instance = exampleInstance({
     environment: { COLOUR: 'blue' },
     secrets: ['PASSWORD'],
@@ -158,7 +62,7 @@ test('a real server is started with its environment, answers, and is stopped', a
 });
 
 test('a crash is followed by a back-off and a new start, with the exit code told', async () => {
-  await using node = await LiveNode.make();
+  await using node = await LiveNode.make(world);
   const code = `const fs = require('node:fs'); const mark = process.env.HAVEN_DATA + '/mark'; if (!fs.existsSync(mark)) { fs.writeFileSync(mark, ''); setTimeout(() => { console.error('boom'); process.exit(7); }, 500); } ${SERVER}`;
   const instance = exampleInstance({
     spec: script(code, { restart: { baseDelayMs: 300, maxDelayMs: 1_000, attempts: 3, windowMs: 60_000, resetAfterMs: 60_000 } }),
@@ -190,7 +94,7 @@ async function agentProcess(
 }
 
 test('kill -9 of the agent: instances live, and the next agent takes over the same processes within two seconds', async () => {
-  await using node = await LiveNode.make();
+  await using node = await LiveNode.make(world);
   const instances = [1, 2, 3, 4, 5].map((slot) => exampleInstance({ slot, serial: slot, spec: script(SERVER) }));
   const { child, running } = await agentProcess(node, instances);
   const exited = once(child, 'exit');
@@ -220,7 +124,7 @@ test('kill -9 of the agent: instances live, and the next agent takes over the sa
 });
 
 test('an impostor with the pid of a recorded process is neither adopted nor touched', async () => {
-  await using node = await LiveNode.make();
+  await using node = await LiveNode.make(world);
   const instance = exampleInstance({ spec: script(SERVER) });
   node.cluster.want(instance);
   node.startAgent();
@@ -248,7 +152,7 @@ test('an impostor with the pid of a recorded process is neither adopted nor touc
 });
 
 test('grandchildren are ended with their instance, those in sessions of their own too', async () => {
-  await using node = await LiveNode.make();
+  await using node = await LiveNode.make(world);
   const command = [
     'sh',
     '-c',
@@ -278,7 +182,7 @@ function folderBytes(path: string): number {
 
 test('a flood of output stays bounded, and its last lines can be read', async (context) => {
   const logLimitBytes = 1024 * 1024;
-  await using node = await LiveNode.make({ logLimitBytes });
+  await using node = await LiveNode.make(world, { logLimitBytes });
   const instance = exampleInstance({ spec: { run: { kind: 'process', command: ['yes', 'flood'] }, listens: false } });
   const folder = join(node.directory, 'logs/shop/web.1');
   node.cluster.want(instance);
@@ -300,7 +204,7 @@ test('a flood of output stays bounded, and its last lines can be read', async (c
 });
 
 test('a missing command, a taken port and a crash are told apart', async () => {
-  await using node = await LiveNode.make();
+  await using node = await LiveNode.make(world);
   const taken = createServer().listen(31_250, '127.0.0.1');
   await once(taken, 'listening');
   try {
@@ -335,7 +239,7 @@ async function artifactOf(node: LiveNode, files: Readonly<Record<string, string>
 }
 
 test('an artifact is unpacked and installed once for all its instances on the node', async () => {
-  await using node = await LiveNode.make();
+  await using node = await LiveNode.make(world);
   const artifact = await artifactOf(node, { 'server.js': SERVER });
   const install = { command: ['sh', '-c', 'sleep 0.3; echo "HOME=$HOME SECRET=$PASSWORD" >> installs'] as const, timeoutMs: 10_000 };
   const spec: Partial<ServiceSpec> = { run: { kind: 'process', command: [process.execPath, 'server.js'] }, install };
@@ -353,7 +257,7 @@ test('an artifact is unpacked and installed once for all its instances on the no
 });
 
 test('an install that fails is told with its last lines, and one that hangs is ended', async () => {
-  await using node = await LiveNode.make();
+  await using node = await LiveNode.make(world);
   const artifact = await artifactOf(node, { 'server.js': SERVER });
   const run = { kind: 'process', command: [process.execPath, 'server.js'] } as const;
   const failing = exampleInstance({ artifact, spec: { run, install: { command: ['sh', '-c', 'echo oops >&2; exit 9'], timeoutMs: 10_000 } } });
@@ -369,7 +273,7 @@ test('an install that fails is told with its last lines, and one that hangs is e
 });
 
 test('logs are followed across attempts, and only with the token', async () => {
-  await using node = await LiveNode.make();
+  await using node = await LiveNode.make(world);
   const code = `console.log('hello ' + process.pid); setTimeout(() => process.exit(0), 400)`;
   const instance = exampleInstance({
     spec: script(code, { listens: false, restart: { baseDelayMs: 50, maxDelayMs: 50, attempts: 9, windowMs: 60_000, resetAfterMs: 60_000 } }),
@@ -404,7 +308,7 @@ test('logs are followed across attempts, and only with the token', async () => {
 });
 
 test('a command runs beside an instance, with its environment, and its exit is told', async () => {
-  await using node = await LiveNode.make();
+  await using node = await LiveNode.make(world);
   const instance = exampleInstance({ environment: { COLOUR: 'blue' }, spec: script(SERVER) });
   node.cluster.want(instance);
   node.startAgent();
@@ -427,7 +331,7 @@ test('a command runs beside an instance, with its environment, and its exit is t
 test('a process that takes more memory than it asked for is ended, not its neighbours', async (context) => {
   const support = await detectCgroups();
   if (support.parents.memory === undefined) return context.skip(`this machine holds no memory limits: ${support.reasons.join('; ')}`);
-  await using node = await LiveNode.make();
+  await using node = await LiveNode.make(world);
   const code = `const held = []; setInterval(() => held.push(Buffer.alloc(16 * 1024 * 1024, 1)), 20)`;
   const hungry = exampleInstance({ spec: script(code, { listens: false, resources: { cpu: 0, memoryBytes: 128 * 2 ** 20 } }) });
   const neighbour = exampleInstance({ slot: 2, serial: 2, spec: script(SERVER, { resources: { cpu: 0, memoryBytes: 128 * 2 ** 20 } }) });
