@@ -64,18 +64,20 @@ test('a port of our own choice is changed, a fixed one fails', () => {
 });
 
 test('the end of an attempt is remembered, so that a restart can be explained: not what was asked to stop, nor what was no attempt', () => {
-  const third = { ...worked, attempt: 3 };
+  const stage = { kind: 'starting', token: 't', bootId: 'b', since: ago(9) } as const;
+  const third = { ...worked, attempt: 3, stage };
   const remembered = { attempt: 3, endedAt: now, reason: 'exited with code 1' };
   assert.deepEqual(after(crash, third).lastEnd, remembered);
   assert.deepEqual(after({ why: 'restart', reason: 'restarted by the operator' }, third).lastEnd?.reason, 'restarted by the operator');
   const known = { ...third, lastEnd: remembered };
-  for (const why of ['stop', 'not-ready'] as const) assert.deepEqual(after({ why, reason: 'r' }, { ...known, attempt: 4 }).lastEnd, remembered, why);
+  assert.deepEqual(after({ why: 'stop', reason: 'r' }, { ...known, attempt: 4 }).lastEnd, remembered);
+  const between: KeeperState = { ...known, attempt: 4, stage: { kind: 'idle' } };
+  for (const why of ['not-ready', 'port-in-use', 'install-failed'] as const) assert.deepEqual(after({ why, reason: 'r' }, between).lastEnd, remembered, why);
 });
 
 test("what was asked for, or is nobody's fault, is not counted", () => {
   const counted = { ...worked, restarts: [ago(1_000)] };
-  const { lastEnd: _told, ...again } = after({ why: 'machine', reason: 'power' }, counted);
-  assert.deepEqual(again, { ...counted, stage: { kind: 'idle' } });
+  assert.deepEqual(after({ why: 'machine', reason: 'power' }, counted), { ...counted, stage: { kind: 'idle' } });
   const waiting = after({ why: 'not-ready', reason: 'no secret' }, counted);
   assert.deepEqual([waiting.stage.kind, waiting.restarts.length], ['waiting', 1]);
   const renewed = after({ why: 'restart', reason: 'operator' }, counted, 0.5, { ...instance, restartNonce: 3 });

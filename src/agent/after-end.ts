@@ -22,7 +22,8 @@ interface Ended {
 export function afterEnd(ended: Ended): KeeperState {
   const { state, end, now } = ended;
   // What could not even be tried was no attempt; what was to stop needs no explanation.
-  if (end.why === 'not-ready' || end.why === 'stop') return next(ended);
+  const wasAttempt = state.stage.kind === 'process' || state.stage.kind === 'starting';
+  if (!wasAttempt || end.why === 'not-ready' || end.why === 'stop') return next(ended);
   return next({ ...ended, state: { ...state, lastEnd: { attempt: state.attempt, endedAt: now, reason: end.reason } } });
 }
 
