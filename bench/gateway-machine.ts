@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
 
 /** One core for the program under test, one for the load and the backends: neither takes the other's time. Without `taskset` or a second core nothing is pinned. */
 export const CORES: { readonly proxy: number; readonly load: number } | undefined =
@@ -79,4 +80,10 @@ function hasTaskset(): boolean {
   } catch {
     return false;
   }
+}
+
+/** Those of these programs that are not on the path, each once. */
+export function missingPrograms(names: readonly string[]): readonly string[] {
+  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin'];
+  return [...new Set(names)].filter((name) => !folders.some((folder) => existsSync(join(folder, name))));
 }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { CASES, type Case } from './gateway-cases.ts';
 import type { Measured } from './gateway-load.ts';
-import { CORES, loadText, machineText } from './gateway-machine.ts';
+import { CORES, loadText, machineText, missingPrograms } from './gateway-machine.ts';
 import type { Peer } from './gateway-peers.ts';
 import { Programs } from './gateway-programs.ts';
 import { type CaseResult, printCase, summarize, writePage } from './gateway-report.ts';
@@ -15,6 +15,8 @@ NAMES by comma; a case is known by its name or its group. --write puts what was 
 Needs nginx, haproxy, caddy, wrk and openssl.`;
 
 const warmUpSeconds = 3;
+/** Of peers that come with the system; their packages are called the same. */
+const PROGRAM_OF: Readonly<Record<string, string>> = { HAProxy: 'haproxy', Caddy: 'caddy' };
 
 const { values: options } = parseArgs({
   options: {
@@ -40,6 +42,12 @@ async function main(): Promise<void> {
   const chosenPeers = options.peers?.split(',');
   const peersOf = ({ peers }: Case) => peers.filter((name) => chosenPeers?.includes(name) ?? true);
   const cases = CASES.filter(({ name, group }) => wanted.includes(name) || wanted.includes(group));
+  const missing = missingPrograms(['nginx', 'wrk', 'openssl', ...new Set(cases.flatMap(peersOf).flatMap((name) => PROGRAM_OF[name] ?? []))]);
+  if (missing.length > 0) {
+    process.stderr.write(`Cannot measure, because ${missing.join(', ')} cannot be found. Next, on Debian: apt-get install ${missing.join(' ')}\n`);
+    process.exitCode = 1;
+    return;
+  }
   // What this process itself does to make load belongs to the load.
   if (CORES !== undefined) execFileSync('taskset', ['-acp', String(CORES.load), String(process.pid)]);
   if (!options.json) process.stdout.write(`${machineText()}; load average ${loadText()}\n`);
