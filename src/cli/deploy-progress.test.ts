@@ -1,8 +1,9 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
 import type { DeployEvent, InstanceView, ServiceView } from '@haven/sdk';
 import { DeployProgress } from './deploy-progress.ts';
-import { type DeployResult, exitCodeOfDeploy, failureLines, urlsOf } from './deploy-result.ts';
+import { type DeployResult, exitCodeOfDeploy, failureLines, successLine, urlsOf } from './deploy-result.ts';
 
 const service: ServiceView = {
   app: 'shop',
@@ -130,6 +131,18 @@ test('the exit code of a deploy is the truth', () => {
   equal(exitCodeOfDeploy(result({ outcome: 'superseded', supersededBy: 5 })), 6);
   equal(exitCodeOfDeploy(result({ outcome: 'removed' })), 6);
   equal(exitCodeOfDeploy(result({ outcome: 'vanished' as 'failed' })), 1);
+});
+
+test('a deploy without a change does not say that all of it runs while it does not', () => {
+  const plain = (services: readonly { count: number; healthy: number }[], tookMs?: number) =>
+    stripVTControlCharacters(successLine({ app: 'shop', release: 4 }, { services, ...(tookMs === undefined ? {} : { tookMs }) }));
+  equal(plain([{ count: 3, healthy: 3 }], 2_000), '✓ shop runs release 4 after 2.0 s');
+  equal(plain([{ count: 3, healthy: 3 }]), '✓ shop runs release 4');
+  const some = [
+    { count: 3, healthy: 1 },
+    { count: 2, healthy: 3 },
+  ];
+  equal(plain(some), 'shop is at release 4; 3 of 5 instances are healthy now. Next: haven why shop');
 });
 
 test('a rolled back deploy says why, where, the last output and what runs', () => {

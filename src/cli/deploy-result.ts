@@ -1,6 +1,6 @@
 import type { DeployEvent, ServiceView } from '@haven/sdk';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { paint, printable } from './output.ts';
+import { formatTook, paint, plural, printable } from './output.ts';
 
 /** How a deploy ended, as the last line of its stream says. */
 export type DeployResult = Extract<DeployEvent, { readonly kind: 'result' }>;
@@ -21,6 +21,18 @@ export function exitCodeOfDeploy(result: DeployResult): ExitCode {
       // An outcome that only a newer server knows is not a success.
       return EXIT.failed;
   }
+}
+
+/** That the release runs; without `tookMs` it did before, so that what runs of it now may be less than all. */
+export function successLine(
+  { app, release }: Pick<DeployResult, 'app' | 'release'>,
+  { services, tookMs }: { readonly services: readonly Pick<ServiceView, 'count' | 'healthy'>[]; readonly tookMs?: number },
+): string {
+  const count = services.reduce((sum, service) => sum + service.count, 0);
+  const healthy = services.reduce((sum, service) => sum + Math.min(service.count, service.healthy), 0);
+  if (tookMs === undefined && healthy < count)
+    return `${app} is at release ${release}; ${healthy} of ${plural(count, 'instance')} are healthy now. Next: haven why ${app}`;
+  return `${paint('green', '✓', process.stderr)} ${app} runs release ${release}${tookMs === undefined ? '' : ` after ${formatTook(tookMs)}`}`;
 }
 
 /** Why the deploy did not become stable, with the last output of whoever failed, and what runs now. Empty for a stable one. */

@@ -3,11 +3,10 @@ import { formatDuration } from '#base/duration';
 import { PlatformError } from '#base/errors';
 import type { CommandContext } from './command.ts';
 import { DeployProgress } from './deploy-progress.ts';
-import { type DeployResult, exitCodeOfDeploy, failureLines, urlsOf } from './deploy-result.ts';
+import { type DeployResult, exitCodeOfDeploy, failureLines, successLine, urlsOf } from './deploy-result.ts';
 import { EXIT } from './exit-codes.ts';
 import { addressesOf } from './home.ts';
 import { LiveScreen } from './live-screen.ts';
-import { formatTook, paint } from './output.ts';
 import { bounded, timeIsUp } from './polling.ts';
 import { resumed } from './resumed.ts';
 
@@ -109,7 +108,7 @@ async function conclude(
     return code;
   }
   if (code === EXIT.ok) {
-    output.progress(`${paint('green', '✓', process.stderr)} ${result.app} runs release ${result.release}${changed ? ` after ${formatTook(tookMs)}` : ''}`);
+    output.progress(successLine(result, { services: progress.services, ...(changed ? { tookMs } : {}) }));
     for (const url of urls) output.data(url);
   }
   for (const line of failureLines(result)) output.fail(line);
