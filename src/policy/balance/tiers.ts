@@ -30,7 +30,7 @@ export interface TierOptions {
 export const DEFAULT_TIERS: TierOptions = { panicShare: 0.5, allBackups: false, usesDraining: false };
 
 /**
- * The order of R-21 to R-23: healthy primaries; if too few of them are left and there is no healthy backup, all primaries that still answer (panic: the
+ * The order of R-21 to R-23, which is how H6 is kept: healthy primaries; if too few of them are left and there is no healthy backup, all primaries that still answer (panic: the
  * survivors would drown); without a healthy primary those never checked, then a healthy backup, then a healthy one that drains; then the only one there is, because
  * checks of it can only inform; then panic over whatever is not draining. A backend known to be unreachable takes part in panic only if no reachable one does.
  */
