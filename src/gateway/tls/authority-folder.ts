@@ -1,5 +1,5 @@
 import { createPrivateKey, randomBytes, type X509Certificate } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { messageOf, PlatformError } from '#base/errors';
@@ -45,10 +45,12 @@ export function authorityWarnings({ validTo, certificatePath }: Authority, now: 
 
 /** The authority in the folder; `undefined` if nothing of one is there. CORRUPT if what is there cannot be used, with what to do. */
 export async function readAuthority(folder: string, now: UnixMs): Promise<Authority | undefined> {
+  // The folder appears with both files in it, and is looked at once: of two looks, one for each file, it could appear in between.
+  const there = await namesIn(folder);
+  if (!there.has(CERTIFICATE) && !there.has(KEY)) return undefined;
+  for (const [missing, other] of [[CERTIFICATE, KEY] as const, [KEY, CERTIFICATE] as const])
+    if (!there.has(missing)) throw unusable(folder, `"${missing}" is missing beside "${other}"`);
   const [certificate, key] = await Promise.all([readIn(folder, CERTIFICATE), readIn(folder, KEY)]);
-  if (certificate === undefined && key === undefined) return undefined;
-  if (certificate === undefined || key === undefined)
-    throw unusable(folder, `"${certificate === undefined ? CERTIFICATE : KEY}" is missing beside "${key === undefined ? CERTIFICATE : KEY}"`);
   const others = (await stat(join(folder, KEY))).mode & othersAccess;
   if (others !== 0) throw unusable(folder, `others than its owner may open "${KEY}"`, `chmod 600 ${join(folder, KEY)}, unless somebody may have read it`);
   const leaf = authorityIn(folder, certificate);
@@ -144,11 +146,19 @@ function unusable(folder: string, why: string, next = RESTORE): PlatformError {
   return new PlatformError('CORRUPT', `Cannot use the authority of "tls: internal" in "${folder}", because ${why}`, { folder, next });
 }
 
-async function readIn(folder: string, name: string): Promise<string | undefined> {
+async function namesIn(folder: string): Promise<ReadonlySet<string>> {
+  try {
+    return new Set(await readdir(folder));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Set();
+    throw unusable(folder, `it cannot be read: ${messageOf(error)}`, 'see who may read it: only the user that the gateway runs as should');
+  }
+}
+
+async function readIn(folder: string, name: string): Promise<string> {
   try {
     return await readFile(join(folder, name), 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw unusable(folder, `"${name}" cannot be read: ${messageOf(error)}`, 'see who may read it: only the user that the gateway runs as should');
   }
 }
