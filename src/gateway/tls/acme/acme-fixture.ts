@@ -18,6 +18,8 @@ const PORTS = { directory: 14_000, management: 15_000, http: 5_002, tls: 5_001, 
 /** An authority for tests, and names that all lead to `host`, which is a loopback address of its own. */
 export interface Pebble extends AsyncDisposable {
   readonly host: string;
+  /** Another one, to which names may be led. */
+  readonly otherHost: string;
   /** Where it looks whether a host is ours. */
   readonly http: Address;
   readonly tls: Address;
@@ -100,6 +102,7 @@ export async function startPebble({ isDown = false, refusedNonces = 0, remembers
   if (!isDown) await start();
   return {
     host,
+    otherHost: host.replace(/^127\.\d+/, `127.${160 + count}`),
     http: { host, port: PORTS.http },
     tls: { host, port: PORTS.tls },
     acme: { agree: true, directory: `https://${host}:${PORTS.directory}/dir`, ca: at('authority.pem') },

@@ -145,6 +145,26 @@ test('what is kept is served after a restart without an order, and a new name is
     equal((await stat(join(entry.parentPath, entry.name))).mode & 0o777, entry.isDirectory() ? 0o700 : 0o600, entry.name);
 });
 
+test('two gateways of one state folder that start at once share the account, and what one has got the other serves', { skip: WITHOUT_PEBBLE }, async () => {
+  await using pebble = await startPebble();
+  await using backend = await startBackend();
+  await pebble.lead('b.test', pebble.otherHost);
+  const state = join(pebble.files.folder, 'state');
+  const other: Pebble = { ...pebble, host: pebble.otherHost, http: { ...pebble.http, host: pebble.otherHost }, tls: { ...pebble.tls, host: pebble.otherHost } };
+  const [one, two] = await Promise.all([
+    startStandalone(world, fileFor(pebble, backend, {}, ['a.test']), state),
+    startStandalone(world, fileFor(other, backend, {}, ['b.test']), state),
+  ]);
+  await using gateways = new AsyncDisposableStack();
+  gateways.use(one);
+  gateways.use(two);
+  await Promise.all([issued(one, pebble, ['a.test']), issued(two, other, ['b.test'])]);
+  two.file.value = fileFor(other, backend, {}, ['b.test', 'a.test']);
+  await two.reload();
+  equal((await shownFor(other.tls, 'a.test'))?.serialNumber, (await shownFor(pebble.tls, 'a.test'))?.serialNumber);
+  deepEqual([pebble.said(/Added order/), pebble.said(/There are now 2 accounts/)], [2, 0]);
+});
+
 test('nonces that are refused are no failures', { skip: WITHOUT_PEBBLE }, async () => {
   await using pebble = await startPebble({ refusedNonces: 40 });
   await using backend = await startBackend();

@@ -24,6 +24,8 @@ class Site {
   readonly tried: Tried[] = [];
   readonly served: (readonly string[])[] = [];
   orderMs = 1_000;
+  /** Whether an issuer has the turn. */
+  isTaken = false;
   /** What the authority does with an order. */
   answer: (name: string) => ServedCertificate = () => {
     throw acmeError('order', { type: 'unauthorized', detail: 'not yours' }, { status: 403 });
@@ -37,21 +39,35 @@ class Site {
     return this.tried.map(({ atMs }) => Math.round((10 * atMs) / hourMs) / 10);
   }
 
+  /** Called when an order begins. */
+  onOrder: () => void = () => undefined;
+
   /** An issuer on the running incarnation of the host, which orders already. */
   async start(names: readonly string[]): Promise<Issuer> {
+    return await this.simulation.complete(this.begin(names));
+  }
+
+  /** The same among other things that happen. */
+  async begin(names: readonly string[]): Promise<Issuer> {
     const { world } = this.host;
     const wanted = wantedFor(names);
     const issuer: Issuer = new Issuer(world, {
       folder: '/acme',
       present: async () => undefined,
       onChange: () => this.served.push(issuer.certificatesFor(wanted).map(({ names: [name = ''] }) => name)),
+      takeTurn: async () => {
+        if (this.isTaken) return undefined;
+        this.isTaken = true;
+        return { [Symbol.dispose]: () => (this.isTaken = false) };
+      },
       order: async (_world, _client, { name, signal }) => {
         this.tried.push({ name, atMs: this.simulation.nowMs });
+        this.onOrder();
         await world.clock.sleep(this.orderMs, signal);
         return this.answer(name);
       },
     });
-    await this.simulation.complete(issuer.configure([wanted]));
+    await issuer.configure([wanted]);
     issuer.start();
     return issuer;
   }
@@ -91,6 +107,8 @@ test('a gateway that ends at every order, by a power cut even, makes no more ord
     await site.start(['a.test']);
     await site.runFor(minuteMs);
     site.host.restart();
+    // The kernel gives back the turn of a process that is gone.
+    site.isTaken = false;
   }
   ok(site.tried.length >= 5 && site.tried.length <= 8, `${site.triedHours}`);
 });
@@ -180,4 +198,32 @@ test('who stops it waits for no more than the order under way, and nothing is co
   issuer.start();
   await site.runFor(500);
   equal(site.tried.length, 2);
+});
+
+test('processes with one folder order one at a time, and what one got is served by the others without an order (I0)', async () => {
+  const site = new Site();
+  const certificates = new Map<string, ServedCertificate>();
+  for (const name of ['a.test', 'b.test', 'c.test']) certificates.set(name, await certificate(site.host.world, name, 30));
+  let underWay = 0;
+  let most = 0;
+  site.answer = (name) => {
+    underWay--;
+    const got = certificates.get(name);
+    ok(got);
+    return got;
+  };
+  site.onOrder = () => {
+    most = Math.max(most, ++underWay);
+  };
+  const begun = [
+    ['a.test', 'b.test'],
+    ['c.test', 'a.test'],
+    ['b.test', 'a.test', 'c.test'],
+  ].map(async (names) => await site.begin(names));
+  const issuers = await site.simulation.complete(Promise.all(begun));
+  await site.runFor(minuteMs);
+  deepEqual(site.tried.map(({ name }) => name).sort(), ['a.test', 'b.test', 'c.test']);
+  equal(most, 1);
+  const counts = issuers.map((issuer) => issuer.certificatesFor(wantedFor(['a.test', 'b.test', 'c.test'])).length);
+  deepEqual(counts, [2, 2, 3]);
 });

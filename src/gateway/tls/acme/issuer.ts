@@ -44,17 +44,22 @@ export interface IssuerOptions {
   readonly present: (challenges: Challenges) => Promise<void>;
   /** What `certificatesFor` gives has changed. */
   readonly onChange: () => void;
+  /** The turn to order with what is in the folder; resolves to `undefined` while another process has it. Absent: nobody else uses the folder. */
+  readonly takeTurn?: () => Promise<Disposable | undefined>;
   /** How one certificate is got; absent: by ACME. */
   readonly order?: typeof orderCertificate;
 }
 
 /** Timers end at this at the latest, so that a wall clock that was set is noticed. */
 const mostPauseMs = 3_600_000;
+/** Between looks whether another process has done with its order. */
+const turnPollMs = 5_000;
+const FREE: Disposable = { [Symbol.dispose]: () => undefined };
 
 /**
  * Gets certificates from authorities by ACME and renews them, one order at a time.
  *
- * I1: an order is noted on disk as failed before it is made, and as done after: neither a crash nor a full disk makes orders without end. I2: a certificate is served
+ * I0: of all processes with one folder, one orders at a time, and what it got is everybody's. I1: an order is noted on disk as failed before it is made, and as done after: neither a crash nor a full disk makes orders without end. I2: a certificate is served
  * until another takes its place or it expires. I3: what fails is logged with what, where, why, and when it is tried again; it never rejects.
  */
 export class Issuer {
@@ -124,7 +129,7 @@ export class Issuer {
       this.#publish();
       const [due] = [...this.#names.values()].map((name) => ({ name, at: dueAt(name, now) })).sort((a, b) => a.at - b.at);
       if (due !== undefined && due.at <= now) {
-        await this.#order(due.name, signal);
+        if (!(await this.#orderInTurn(due.name, signal))) await clock.sleep(turnPollMs, signal).catch(() => undefined);
         continue;
       }
       const ends = [...this.#names.values()].flatMap((name) => usable(name, now)?.validTo ?? []);
@@ -145,12 +150,35 @@ export class Issuer {
     }
   }
 
+  /** I0. False: it is another's turn. */
+  async #orderInTurn(name: Name, signal: AbortSignal): Promise<boolean> {
+    const { takeTurn = async () => FREE } = this.#options;
+    try {
+      using turn = await takeTurn();
+      if (turn === undefined) return false;
+      if (!(await this.#adopt(name))) await this.#order(name, signal);
+    } catch (error) {
+      this.#note(name, error, name.failures);
+    }
+    return true;
+  }
+
+  /** Takes over what another process got meanwhile. */
+  async #adopt(name: Name): Promise<boolean> {
+    const { certificate } = await this.#read(name.account, name.name, name.wanted.directory);
+    if (certificate === undefined || certificate.validTo <= this.#world.clock.wall() || certificate.orderedAt <= (name.certificate?.orderedAt ?? 0))
+      return false;
+    name.certificate = certificate;
+    name.failures = undefined;
+    return true;
+  }
+
+  /** Never rejects. */
   async #order(name: Name, signal: AbortSignal): Promise<void> {
     const { clock, random, log } = this.#world;
     const { account, certificate: held, failures: before } = name;
     const about = { host: name.name, directory: name.wanted.directory, challenge: name.wanted.challenge };
-    const failed = (retryAfterMs?: number) => failedAgain(before, { now: clock.wall(), luck: random.next(), retryAfterMs });
-    name.failures = failed();
+    name.failures = failedAgain(before, { now: clock.wall(), luck: random.next() });
     try {
       // I1.
       await account.store.write(name.name, kept(name));
@@ -168,20 +196,20 @@ export class Issuer {
       if (isAbort(error, signal)) {
         name.failures = before;
         account.client = undefined;
-      } else this.#note(name, error, failed);
+      } else this.#note(name, error, before);
     }
     await account.store
       .write(name.name, kept(name))
       .catch((error: unknown) => log.write('error', 'state of a certificate not saved', { ...about, cause: messageOf(error) }));
   }
 
-  #note(name: Name, error: unknown, failed: (retryAfterMs?: number) => Failures): void {
+  #note(name: Name, error: unknown, before: Failures | undefined): void {
     const { clock, random, log } = this.#world;
     const { account, wanted } = name;
     const result = resultOf(error);
     const asked = error instanceof PlatformError ? error.details['retryAfterMs'] : undefined;
     const retryAfterMs = typeof asked === 'number' ? asked : undefined;
-    name.failures = failed(retryAfterMs);
+    name.failures = failedAgain(before, { now: clock.wall(), luck: random.next(), retryAfterMs });
     // A limit may be of this name only, so others wait a little, not as long as it does.
     if (result === 'unreachable' || result === 'limited')
       account.failures = failedAgain(account.failures, {
@@ -214,7 +242,7 @@ export class Issuer {
   }
 
   async #load(wanted: WantedCertificates, name: string): Promise<Name> {
-    const { disk, log } = this.#world;
+    const { disk } = this.#world;
     const { directory } = wanted;
     const account: Account = this.#accounts.get(directory) ?? {
       store: new AcmeStore(disk, this.#options.folder, directory),
@@ -222,15 +250,19 @@ export class Issuer {
       client: undefined,
     };
     this.#accounts.set(directory, account);
-    const loaded: Name = { name, account, wanted, certificate: undefined, failures: undefined };
+    return { name, account, wanted, ...(await this.#read(account, name, directory)) };
+  }
+
+  /** What is kept of a name, as far as it can be used. */
+  async #read({ store }: Account, name: string, directory: string): Promise<Pick<Name, 'certificate' | 'failures'>> {
     try {
-      const { certificate, failures } = await account.store.read(name);
-      loaded.failures = failures;
-      if (certificate !== undefined) loaded.certificate = { ...readCertificate(certificate.chain, certificate.key), orderedAt: certificate.orderedAt };
+      const { certificate, failures } = await store.read(name);
+      if (certificate === undefined) return { certificate, failures };
+      return { certificate: { ...readCertificate(certificate.chain, certificate.key), orderedAt: certificate.orderedAt }, failures };
     } catch (error) {
-      log.write('error', 'kept certificate cannot be used; a new one is ordered', { host: name, directory, cause: messageOf(error) });
+      this.#world.log.write('error', 'kept certificate cannot be used; a new one is ordered', { host: name, directory, cause: messageOf(error) });
+      return { certificate: undefined, failures: undefined };
     }
-    return loaded;
   }
 
   #publish(): void {

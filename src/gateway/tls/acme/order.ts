@@ -5,7 +5,6 @@ import type { ServedCertificate } from '../tls-settings.ts';
 import type { AcmeClient, AcmeResource } from './acme-client.ts';
 import { acmeError, problemIn } from './acme-problem.ts';
 import { type ChallengeKind, type Challenges, NO_CHALLENGES } from './challenges.ts';
-import { certifyChallenge, requestCertificate } from './signed-requests.ts';
 
 export interface OrderOptions {
   readonly name: string;
@@ -27,6 +26,8 @@ export async function orderCertificate(world: World, client: AcmeClient, options
   const order = await client.newOrder(name, signal);
   for (const url of textsIn(order.value['authorizations'])) await authorize(world, client, url, options);
   const ready = await settled(world, client, order, { signal, what: `order a certificate for ${name}`, isDone: (status) => status !== 'pending' });
+  // Only who orders needs the library, which takes a while to load.
+  const { requestCertificate } = await import('./signed-requests.ts');
   const { request, key } = await requestCertificate(name);
   const what = `get the certificate for ${name}`;
   if (ready.value['status'] === 'ready') await client.post(textIn(ready.value, 'finalize', what), { csr: request }, { what, signal });
@@ -48,11 +49,11 @@ async function authorize(world: World, client: AcmeClient, url: string, { name, 
   // It becomes part of an answer (R-15).
   if (!/^[A-Za-z0-9_-]{1,512}$/.test(token)) throw acmeError(what, { type: '', detail: 'a token that is none' });
   const text = client.key.authorizationOf(token);
-  await present(
-    kind === 'http-01'
-      ? { ...NO_CHALLENGES, answers: [{ token, text }] }
-      : { ...NO_CHALLENGES, certificates: [await certifyChallenge(name, text, world.clock.wall())] },
-  );
+  if (kind === 'http-01') await present({ ...NO_CHALLENGES, answers: [{ token, text }] });
+  else {
+    const { certifyChallenge } = await import('./signed-requests.ts');
+    await present({ ...NO_CHALLENGES, certificates: [await certifyChallenge(name, text, world.clock.wall())] });
+  }
   try {
     await client.post(textIn(challenge, 'url', what), {}, { what, signal });
     const done = await settled(world, client, authorization, { signal, what, isDone: (status) => FINAL.has(status) });
