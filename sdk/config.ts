@@ -124,6 +124,8 @@ export interface RouteConfig {
   readonly host?: string;
   /** All paths at and below this one: `'/'` */
   readonly path?: string;
+  /** By HTTPS only, with a certificate of the cluster's own authority; requests by HTTP are sent there: `'internal'` */
+  readonly tls?: 'internal';
 }
 
 /** How gateways treat the requests of a service. */

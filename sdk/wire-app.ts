@@ -30,7 +30,8 @@ export interface ServiceView {
   readonly release: number;
   readonly activeSlot?: number;
   readonly internalPort?: number;
-  readonly routes: readonly { readonly host: string; readonly path: string }[];
+  /** With `tls`: by HTTPS only, with a certificate of the cluster's own authority. */
+  readonly routes: readonly { readonly host: string; readonly path: string; readonly tls?: 'internal' }[];
   /** Ports of the gateways whose connections are carried to it as they are. */
   readonly tcpPorts?: readonly number[];
   /** Why it is not as wanted; empty when it is. */

@@ -85,6 +85,8 @@ export interface GatewayView {
   readonly name: string;
   readonly address: Address;
   readonly adminAddress: Address;
+  /** Where routes with `tls` are served; absent: nowhere. */
+  readonly httpsAddress?: Address;
   readonly pid: number;
   /** Every change of the routes up to this revision is in force. */
   readonly appliedRevision: number;

@@ -191,5 +191,8 @@ test('a service is reached at its host, or at the gateway when any host will do'
     { host: '*', path: '/' },
     { host: 'shop.example.com', path: '/a' },
   ];
-  deepEqual(urlsOf([{ ...service, routes }], { host: '127.0.0.1', port: 7780 }), ['http://127.0.0.1:7780/', 'http://shop.example.com:7780/a']);
+  deepEqual(urlsOf([{ ...service, routes }], { address: { host: '127.0.0.1', port: 7780 } }), ['http://127.0.0.1:7780/', 'http://shop.example.com:7780/a']);
+  const secure = routes.map((route) => ({ ...route, tls: 'internal' as const }));
+  const gateway = { address: { host: '127.0.0.1', port: 7780 }, httpsAddress: { host: '127.0.0.1', port: 7782 } };
+  deepEqual(urlsOf([{ ...service, routes: secure }], gateway), ['https://127.0.0.1:7782/', 'https://shop.example.com:7782/a']);
 });

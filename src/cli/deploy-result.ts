@@ -1,4 +1,4 @@
-import type { DeployEvent, ServiceView } from '@haven/sdk';
+import type { DeployEvent, GatewayView, ServiceView } from '@haven/sdk';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { formatTook, paint, plural, printable } from './output.ts';
 
@@ -74,9 +74,17 @@ function shortName(instance: string): string {
   return /^[^.]+\.([^.]+\.\d+)-\d+$/.exec(instance)?.[1] ?? instance;
 }
 
-/** Where people reach these services through the gateway at `host:port`. */
-export function urlsOf(services: readonly ServiceView[], gateway: { readonly host: string; readonly port: number }): readonly string[] {
-  const urls = services.flatMap((service) => service.routes.map(({ host, path }) => `http://${host === '*' ? gateway.host : host}:${gateway.port}${path}`));
-  const ports = services.flatMap(({ tcpPorts = [] }) => tcpPorts.map((port) => `tcp://${gateway.host}:${port}`));
+/** Where people reach these services through a gateway. */
+export function urlsOf(
+  services: readonly ServiceView[],
+  { address, httpsAddress = address }: Pick<GatewayView, 'address' | 'httpsAddress'>,
+): readonly string[] {
+  const urls = services.flatMap((service) =>
+    service.routes.map(({ host, path, tls }) => {
+      const at = tls === undefined ? address : httpsAddress;
+      return `${tls === undefined ? 'http' : 'https'}://${host === '*' ? at.host : host}:${at.port}${path}`;
+    }),
+  );
+  const ports = services.flatMap(({ tcpPorts = [] }) => tcpPorts.map((port) => `tcp://${address.host}:${port}`));
   return [...new Set([...urls, ...ports])];
 }

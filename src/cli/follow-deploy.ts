@@ -1,11 +1,12 @@
 import type { DeployEvent, HavenClient, ServiceView } from '@haven/sdk';
 import { formatDuration } from '#base/duration';
 import { PlatformError } from '#base/errors';
+import { certificatePathIn } from '#gateway/tls/authority-folder';
 import type { CommandContext } from './command.ts';
 import { DeployProgress } from './deploy-progress.ts';
 import { type DeployResult, exitCodeOfDeploy, failureLines, successLine, urlsOf } from './deploy-result.ts';
 import { EXIT } from './exit-codes.ts';
-import { addressesOf } from './home.ts';
+import { addressesOf, httpsAddressOf, pathsOf } from './home.ts';
 import { LiveScreen } from './live-screen.ts';
 import { bounded, timeIsUp } from './polling.ts';
 import { resumed } from './resumed.ts';
@@ -99,10 +100,10 @@ async function conclude(
   const { result, progress, tookMs, changed } = end;
   const code = exitCodeOfDeploy(result);
   const gateway = await client.status({ signal }).then(
-    (status) => status.gateways[0]?.address,
+    (status) => status.gateways[0],
     () => undefined,
   );
-  const urls = code === EXIT.ok ? urlsOf(progress.services, gateway ?? addressesOf(home).gateway) : [];
+  const urls = code === EXIT.ok ? urlsOf(progress.services, gateway ?? { address: addressesOf(home).gateway, httpsAddress: httpsAddressOf(home) }) : [];
   if (output.json) {
     output.record({ ...result, tookMs: Math.round(tookMs), urls });
     return code;
@@ -110,6 +111,8 @@ async function conclude(
   if (code === EXIT.ok) {
     output.progress(successLine(result, { services: progress.services, ...(changed ? { tookMs } : {}) }));
     for (const url of urls) output.data(url);
+    if (urls.some((url) => url.startsWith('https:')))
+      output.progress(`Certificates come from the cluster's own authority, which clients have to trust: ${certificatePathIn(pathsOf(home).authority)}`);
   }
   for (const line of failureLines(result)) output.fail(line);
   return code;

@@ -6,6 +6,7 @@ import type { Address } from '#world/world';
 const DEFAULT_PORT_BASE = 7_700;
 const LOOPBACK = '127.0.0.1';
 const GATEWAY_OFFSET = 80;
+const HTTPS_OFFSET = 82;
 /** Those above 1024. */
 const BAD_PORTS = new Set([1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080]);
 
@@ -25,10 +26,11 @@ export function homeOf(environment: Readonly<Record<string, string | undefined>>
       `Cannot use HAVEN_PORT_BASE=${text}, because it is not a whole number from 1024 to 65000. Next: choose one, such as ${DEFAULT_PORT_BASE}`,
     );
   }
-  if (isRefusedByBrowsers(portBase)) {
+  const refused = portsOfClients(portBase).find((port) => BAD_PORTS.has(port));
+  if (refused !== undefined) {
     throw new PlatformError(
       'INVALID',
-      `Cannot use HAVEN_PORT_BASE=${portBase}, because the gateway's port would be ${portBase + GATEWAY_OFFSET}, which browsers and fetch refuse to open. Next: choose another`,
+      `Cannot use HAVEN_PORT_BASE=${portBase}, because one of its ports would be ${refused}, which browsers and fetch refuse to open. Next: choose another`,
     );
   }
   return { directory: directoryOf(environment), portBase };
@@ -44,15 +46,24 @@ function directoryOf(environment: Readonly<Record<string, string | undefined>>):
   return resolve(environment['HAVEN_HOME'] ?? join(homedir(), '.haven'));
 }
 
-/** True if the gateway of this port base would listen where no browser goes (WHATWG Fetch, "bad port", https://fetch.spec.whatwg.org/#port-blocking). */
+/** True if the API or the gateway of this port base would listen where no browser goes (WHATWG Fetch, "bad port", https://fetch.spec.whatwg.org/#port-blocking). */
 export function isRefusedByBrowsers(portBase: number): boolean {
-  return BAD_PORTS.has(portBase + GATEWAY_OFFSET) || BAD_PORTS.has(portBase);
+  return portsOfClients(portBase).some((port) => BAD_PORTS.has(port));
+}
+
+function portsOfClients(portBase: number): readonly number[] {
+  return [0, GATEWAY_OFFSET, HTTPS_OFFSET].map((offset) => portBase + offset);
 }
 
 /** Fixed offsets from the port base, so that a cluster's addresses can be guessed and two clusters kept apart. */
 export function addressesOf(home: Home): { readonly api: Address; readonly gateway: Address; readonly gatewayAdmin: Address } {
   const at = (offset: number): Address => ({ host: LOOPBACK, port: home.portBase + offset });
   return { api: at(0), gateway: at(GATEWAY_OFFSET), gatewayAdmin: at(GATEWAY_OFFSET + 1) };
+}
+
+/** Where the gateway serves routes with `tls: internal`: listened at only while there are such routes. */
+export function httpsAddressOf(home: Home): Address {
+  return { host: LOOPBACK, port: home.portBase + HTTPS_OFFSET };
 }
 
 /** Ports of the gateway's internal listeners: first and last. */
@@ -83,6 +94,7 @@ export const pathsOf = (home: Home) =>
     artifacts: join(home.directory, 'artifacts'),
     clusterKey: join(home.directory, 'cluster.key'),
     token: join(home.directory, 'token'),
+    authority: join(home.directory, 'authority'),
     supervisor: join(home.directory, 'run', 'supervisor.json'),
     node: (node: string) => join(home.directory, 'nodes', node),
     gateway: (gateway: string) => join(home.directory, 'gateways', gateway),

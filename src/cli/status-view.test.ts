@@ -110,6 +110,21 @@ test('a node that is drained says so once, and why if somebody gave a reason', (
   equal(note({ drain, cordon: { since: at, reason: 'new disk' }, instances: 0 }), 'drained, cordoned: new disk');
 });
 
+test('a route for HTTPS is shown as its URL', () => {
+  const [shop] = status.apps;
+  const routes = [
+    { host: 'shop.test', path: '/a', tls: 'internal' as const },
+    { host: '*', path: '/', tls: 'internal' as const },
+  ];
+  const apps = shop === undefined ? [] : [{ ...shop, services: [{ ...web, routes }] }];
+  const gateways = status.gateways.map((gateway) => ({ ...gateway, httpsAddress: { host: '127.0.0.1', port: 7782 } }));
+  const lines = renderStatus({ status: { ...status, apps, gateways }, instances });
+  deepEqual(
+    lines.map((line) => line.split(' ')[0]).filter((place) => place?.startsWith('https')),
+    ['https://shop.test:7782/a', 'https://127.0.0.1:7782/'],
+  );
+});
+
 test('without the gateway the routes are shown without figures', () => {
   ok(renderStatus({ status, instances }).includes('*/     shop/web           -    -    -    -       -'));
 });

@@ -106,10 +106,10 @@ function isWell(instance: InstanceView): boolean {
   return instance.state === 'healthy' || instance.state === 'running';
 }
 
-function routeLines(apps: readonly AppView[], { traffic }: StatusSnapshot): readonly string[] {
+function routeLines(apps: readonly AppView[], { traffic, status }: StatusSnapshot): readonly string[] {
   const rows = apps.flatMap((view) =>
     view.services.flatMap((service) =>
-      placesOf(service).map((place) => {
+      placesOf(service, status).map((place) => {
         const name = `${view.name}/${service.service}`;
         return [place, name, ...trafficCells(traffic?.services[name])];
       }),
@@ -118,8 +118,13 @@ function routeLines(apps: readonly AppView[], { traffic }: StatusSnapshot): read
   return rows.length === 0 ? [] : tableLines(['ROUTE', 'SERVICE', '>REQUESTS/S', '>P50', '>P95', '>P99', '>ERRORS', ''], rows);
 }
 
-function placesOf({ routes, tcpPorts = [] }: ServiceView): readonly string[] {
-  return [...routes.map(({ host, path }) => `${host}${path}`), ...tcpPorts.map((port) => `tcp:${port}`)];
+function placesOf({ routes, tcpPorts = [] }: ServiceView, { gateways }: StatusView): readonly string[] {
+  const https = gateways.find(({ httpsAddress }) => httpsAddress !== undefined)?.httpsAddress;
+  const placeOf = ({ host, path, tls }: ServiceView['routes'][number]) => {
+    if (tls === undefined) return `${host}${path}`;
+    return `https://${host === '*' ? (https?.host ?? host) : host}${https === undefined ? '' : `:${https.port}`}${path}`;
+  };
+  return [...routes.map(placeOf), ...tcpPorts.map((port) => `tcp:${port}`)];
 }
 
 function trafficCells(traffic: ServiceTraffic | undefined): readonly string[] {

@@ -11,6 +11,7 @@ import type { StoreView } from '#model/store-view';
 import type { Address, NetworkResponse, NetworkServer, ServedRequest, UnixMs, World } from '#world/world';
 import { backendKey } from './dataplane/backend.ts';
 import { HealthChecks } from './health-checks.ts';
+import { type HttpsConfig, HttpsRoutes } from './https-routes.ts';
 import type { Inheritance, Legacy } from './inheritance.ts';
 import { type Bound, takeListener } from './listeners.ts';
 import { type LiveBackend, type LiveService, type LiveStatus, SampleWindow, type ServiceTraffic } from './live-status.ts';
@@ -33,6 +34,8 @@ export interface GatewayOptions {
   readonly accessLogDirectory?: string;
   /** How long requests in flight may go on when the gateway stops. */
   readonly drainMs?: number;
+  /** Absent: routes for HTTPS are served without it. */
+  readonly https?: HttpsConfig;
   /** How long it says that it is not ready before it takes no more connections, so that whoever asks can send clients elsewhere. */
   readonly preDrainMs?: number;
   /** What the process that served before this one left. */
@@ -104,6 +107,7 @@ class Gateway {
   readonly #checks: HealthChecks;
   readonly #routeListeners: RouteListeners;
   readonly #listeners: PublicListeners;
+  readonly #https: HttpsRoutes | undefined;
   readonly #store: RouteStore | undefined;
   readonly #writer: StatusWriter;
   readonly #window: SampleWindow;
@@ -154,6 +158,7 @@ class Gateway {
     });
     this.#routeListeners = new RouteListeners(world, this.#workers, config.address.host);
     this.#listeners = new PublicListeners(this.#workers, options.inheritance?.listeners);
+    this.#https = options.https && new HttpsRoutes(world, this.#workers, { ...options.https, onReport: () => this.#writer.ring() });
     this.#writer = new StatusWriter(world, view, {
       status: () => this.#status(),
       routesFresh: async (signal) => await raceAbort(this.#fresh.promise, signal),
@@ -165,7 +170,7 @@ class Gateway {
     const { signal, options = {}, address, adminAddress } = this.#config;
     const { log } = this.#world;
     const saved = await this.#store?.load();
-    this.#listen([{ address }]);
+    this.#listen([{ address, ...(options.https === undefined ? {} : { settings: { tlsRoutesPort: options.https.address.port } }) }]);
     this.#adminListener = takeListener(options.inheritance?.listeners, adminId, adminAddress);
     this.#adminAddress = this.#adminListener.address;
     await using servers = new AsyncDisposableStack();
@@ -231,6 +236,7 @@ class Gateway {
   /** Requests in flight end while routes are still followed and acknowledged: none goes to an instance that may be stopped (S1). */
   async #drain(servers: AsyncDisposable): Promise<void> {
     const { options = {}, signal } = this.#config;
+    this.#https?.[Symbol.dispose]();
     const drainMs = options.drainMs ?? defaultDrainMs;
     if (!this.#isSucceeded) {
       await this.#workers.stop(drainMs);
@@ -295,6 +301,7 @@ class Gateway {
     // G1.
     this.#workers.publish({ revision, routes });
     this.#routeListeners.configure(routes);
+    this.#https?.configure(routes);
     this.#changed();
   }
 
@@ -345,8 +352,9 @@ class Gateway {
       }
     }
     const { name } = this.#config;
+    const addresses = { address: this.#address, adminAddress: this.#adminAddress, ...this.#https?.report };
     // G2.
-    return { name, address: this.#address, adminAddress: this.#adminAddress, pid: process.pid, appliedRevision: this.#workers.appliedRevision, backends };
+    return { name, ...addresses, pid: process.pid, appliedRevision: this.#workers.appliedRevision, backends };
   }
 
   async #sample(signal: AbortSignal): Promise<void> {
@@ -385,7 +393,9 @@ class Gateway {
       configAgeSeconds: this.#ageSeconds,
       controlConnected: this.#mirror?.connected ?? false,
       workerRestarts: this.#workers.restarts,
-      certificateExpirySeconds: new Map(this.#certificates.map(({ names, validTo }) => [names[0] ?? '', Math.floor(validTo / 1_000)])),
+      certificateExpirySeconds: new Map(
+        [...this.#certificates, ...(this.#https?.certificates ?? [])].map(({ names, validTo }) => [names[0] ?? '', Math.floor(validTo / 1_000)]),
+      ),
       certificateOrders: this.#config.options?.orders ?? NO_ORDERS,
       backendUp: new Map(this.#checks.all.map(({ key, health }) => [key, health === 'passing' ? 1 : 0])),
     });

@@ -220,5 +220,5 @@ function resolveRoutes(inputs: NonNullable<ServiceInput['routes']>, tell: Tell):
 
 function resolveRoute(input: NonNullable<ServiceInput['routes']>[number]): RouteMatch {
   const path = (input.path ?? '/').replace(/\/+$/, '');
-  return { host: (input.host ?? '*').toLowerCase(), path: path === '' ? '/' : path };
+  return { host: (input.host ?? '*').toLowerCase(), path: path === '' ? '/' : path, ...(input.tls === undefined ? {} : { tls: input.tls }) };
 }

@@ -139,7 +139,9 @@ const REFUSED: readonly (readonly [config: unknown, ...issues: RegExp[]])[] = [
   [{ name: 'shop', worker: { run: { process: 'node w.js' }, health: '/x', routes: [{}] } }, /^worker\.routes: needs "port"/, /^worker\.health: needs "port"/],
   [{ name: 'shop', web: { ...web, routes: [{ host: 'a b' }] } }, /^web\.routes\.0\.host: must be a host name/],
   [{ name: 'shop', web: { ...web, routes: [{ path: '/a/../b' }] } }, /^web\.routes\.0\.path: must be a path/],
-  [{ name: 'shop', web: { ...web, routes: [{ host: 'a', tls: 'auto' }] } }, /^web\.routes\.0\.tls: is not available yet/],
+  [{ name: 'shop', web: { ...web, routes: [{ host: 'a', tls: 'auto' }] } }, /^web\.routes\.0\.tls: must be "internal", not "auto"/],
+  [{ name: 'shop', web: { ...web, tls: 'internal' } }, /^web\.tls: belongs to a route/],
+  [{ name: 'shop', web: { ...web, routes: [{ tcp: 5432, tls: 'internal' }] } }, /^web\.routes\.0: cannot have "tls" with "tcp"/],
   [{ name: 'shop', db: { ...web, routes: [{ tcp: 5432, host: 'a' }] } }, /^db\.routes\.0: must have "tcp", or "host" and "path"/],
   [{ name: 'shop', db: { ...web, routes: [{ tcp: 70_000 }] } }, /^db\.routes\.0\.tcp: must be a whole number from 1 to 65535/],
   [{ name: 'shop', db: { ...web, routes: [{ tcp: 5432 }, { host: 'a' }] } }, /^db\.routes: must be all "tcp" or all of hosts and paths/],
@@ -235,4 +237,12 @@ test('no config, whatever it is, makes it throw', () => {
     }),
     { numRuns: 500 },
   );
+});
+
+test('a route may be for HTTPS only', () => {
+  const { spec } = specOf({ name: 'shop', web: { ...web, routes: [{ host: 'Shop.test', tls: 'internal' }, { host: 'plain.test' }] } });
+  deepEqual(Object.values(spec.services)[0]?.routes, [
+    { host: 'shop.test', path: '/', tls: 'internal' },
+    { host: 'plain.test', path: '/' },
+  ]);
 });

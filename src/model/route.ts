@@ -104,6 +104,10 @@ export interface GatewayStatus {
   readonly name: Name;
   readonly address: Address;
   readonly adminAddress: Address;
+  /** Where routes for HTTPS are served; absent: nowhere. */
+  readonly httpsAddress?: Address;
+  /** Why HTTPS is not as routes want it, and what to do; without a full stop. */
+  readonly httpsProblem?: string;
   readonly pid: number;
   /** Every change of /routes/ up to this revision is in force in all its workers. */
   readonly appliedRevision: number;

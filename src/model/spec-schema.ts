@@ -125,11 +125,13 @@ const route = z
       .string()
       .refine((path) => PATH.test(path) && !path.split('/').some((part) => part === '.' || part === '..'), 'must be a path such as "/api", without "." or ".."')
       .optional(),
+    tls: z.literal('internal').optional(),
   })
   .refine(
     ({ tcp, host, path }) => tcp === undefined || (host === undefined && path === undefined),
     'must have "tcp", or "host" and "path": a connection that is carried as it is has neither',
-  );
+  )
+  .refine(({ tcp, tls }) => tcp === undefined || tls === undefined, 'cannot have "tls" with "tcp": a connection that is carried as it is stays as it is');
 
 /** One service as people write it. */
 export const serviceSchema = z.strictObject({
@@ -186,7 +188,7 @@ export const NOT_YET: Readonly<Record<string, string>> = {
   volume: 'is not available yet in this version: keep data on a machine outside of the cluster',
   jobs: 'is not available yet in this version',
   cron: 'is not available yet in this version',
-  tls: 'is not available yet in this version: routes are plain HTTP',
+  tls: 'belongs to a route: write routes: [{ host: "shop.test", tls: "internal" }]',
   onNodeLost: 'is not available yet in this version: instances of a lost node are replaced at once',
 };
 

@@ -120,4 +120,6 @@ export interface PlacementSpec {
 export interface RouteMatch {
   readonly host: string;
   readonly path: string;
+  /** By HTTPS only, with a certificate of the cluster's own authority; requests without it are sent there. Absent: as they come. */
+  readonly tls?: 'internal';
 }

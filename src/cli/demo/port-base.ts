@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { addressesOf, isRefusedByBrowsers } from '../home.ts';
+import { addressesOf, httpsAddressOf, isRefusedByBrowsers } from '../home.ts';
 
 const LOWEST_BASE = 8_000;
 const BASE_STEP = 400;
@@ -14,8 +14,8 @@ export async function freePortBase(): Promise<number> {
   for (let tried = 0; tried < BASES; tried++) {
     const base = LOWEST_BASE + BASE_STEP * ((process.pid + tried) % BASES);
     if (isRefusedByBrowsers(base) || !(await reserve(base + RESERVATION_OFFSET))) continue;
-    const { api, gateway, gatewayAdmin } = addressesOf({ directory: '', portBase: base });
-    const free = await Promise.all([api, gateway, gatewayAdmin].map(({ port }) => isFree(port)));
+    const home = { directory: '', portBase: base };
+    const free = await Promise.all([...Object.values(addressesOf(home)), httpsAddressOf(home)].map(({ port }) => isFree(port)));
     if (free.every(Boolean)) return base;
   }
   throw new Error('no free ports for a cluster on this machine');

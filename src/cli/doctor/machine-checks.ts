@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { formatSize } from '#base/bytes';
 import { messageOf } from '#base/errors';
 import { detectCgroups } from '#world/node/cgroup';
-import { addressesOf, type Home, INSTANCE_PORTS, internalPortsOf, pathsOf } from '../home.ts';
+import { addressesOf, type Home, httpsAddressOf, INSTANCE_PORTS, internalPortsOf, pathsOf } from '../home.ts';
 import type { Finding } from './finding.ts';
 
 const OLDEST_NODE_MAJOR = 24;
@@ -123,12 +123,12 @@ export async function checkOpenFiles(): Promise<Finding | undefined> {
 /** All ports that Haven will want are free; asked only while it does not run. */
 export async function checkPorts(home: Home): Promise<Finding> {
   const internal = internalPortsOf(home);
-  const ports = [...Object.values(addressesOf(home)).map(({ port }) => port), ...range(internal.first, internal.last)];
+  const ports = [...Object.values(addressesOf(home)), httpsAddressOf(home)].map(({ port }) => port).concat(range(internal.first, internal.last));
   const taken: number[] = [];
   for (const port of ports) if (!(await isFree(port))) taken.push(port);
   const [first] = taken;
   if (first === undefined) return { check: 'ports', verdict: 'ok', found: `${home.portBase} to ${internal.last} are free where needed` };
-  // The three fixed ports are needed to start; of the internal ones another is taken instead.
+  // The three fixed ports are needed to start; that of HTTPS only for routes that want it; of the internal ones another is taken instead.
   const isFixed = Object.values(addressesOf(home)).some(({ port }) => taken.includes(port));
   return {
     check: 'ports',

@@ -5,7 +5,7 @@ import { parseName } from '#base/name';
 import { RemoteView } from '#control/remote-view';
 import { runGateway } from '#gateway/gateway';
 import { nodeWorld } from '#world/node/node-world';
-import { addressesOf, homeOf, pathsOf } from '../home.ts';
+import { addressesOf, homeOf, httpsAddressOf, pathsOf } from '../home.ts';
 import { runProgram } from './run-program.ts';
 
 const name = parseName(argv[2] ?? '', 'a gateway');
@@ -23,6 +23,7 @@ await runProgram((signal) =>
     directory,
     address: gateway,
     adminAddress: gatewayAdmin,
+    options: { https: { address: httpsAddressOf(home), authorityFolder: pathsOf(home).authority } },
     signal,
   }),
 );

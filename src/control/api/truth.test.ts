@@ -204,6 +204,18 @@ test('a gateway that is counted out is told of, with the reason', async () => {
   deepEqual([why.object, why.state, why.reasons[0]?.message], ['gateway/gateway-2', 'fenced', `It is counted out and nothing waits for it: ${reason}`]);
 });
 
+test('a gateway that cannot serve HTTPS is told of, with the reason', async () => {
+  const cluster = await started();
+  await followed(cluster, app('1', '1'));
+  const state = await readState(parts(cluster));
+  const told = (httpsProblem?: string) => {
+    const gateways = state.gateways.map((item) => ({ ...item, value: { ...item.value, ...(httpsProblem === undefined ? {} : { httpsProblem }) } }));
+    return attentionOf({ ...state, gateways }, { apps: [], nodes: [] });
+  };
+  deepEqual(told(), []);
+  deepEqual(told('another program listens there'), ['Gateway gateway-1 does not serve HTTPS as routes want it: another program listens there']);
+});
+
 test('whatever goes on, why says something about everything', async () => {
   const cluster = await started(({ service, release }) => service === 'web' && release === 2);
   await deployed(cluster, app('1', '1'));

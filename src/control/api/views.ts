@@ -206,8 +206,8 @@ export function poolView(state: ClusterState, pool: Pool): PoolView {
 
 /** A gateway that lives. */
 export function gatewayView(gateway: GatewayStatus): GatewayView {
-  const { name, address, adminAddress, pid, appliedRevision } = gateway;
-  return { name, address, adminAddress, pid, appliedRevision };
+  const { name, address, adminAddress, httpsAddress, pid, appliedRevision } = gateway;
+  return { name, address, adminAddress, ...(httpsAddress === undefined ? {} : { httpsAddress }), pid, appliedRevision };
 }
 
 /** What became of the newest release of an app, if it failed: the app may want an older one again since. */
@@ -234,5 +234,8 @@ export function attentionOf(state: ClusterState, facts: { readonly apps: readonl
   });
   const gateways = state.gateways.length === 0 && state.apps.length > 0 ? ['No gateway is alive: nobody serves requests'] : [];
   const fenced = state.fences.map(({ value }) => `Gateway ${value.gateway} is counted out: ${value.reason}`);
-  return [...(state.leader ? [] : ['No control process leads: nothing is placed, moved or stopped']), ...gateways, ...fenced, ...nodes, ...apps];
+  const https = state.gateways.flatMap(({ value: { name, httpsProblem } }) =>
+    httpsProblem === undefined ? [] : [`Gateway ${name} does not serve HTTPS as routes want it: ${httpsProblem}`],
+  );
+  return [...(state.leader ? [] : ['No control process leads: nothing is placed, moved or stopped']), ...gateways, ...fenced, ...https, ...nodes, ...apps];
 }

@@ -7,7 +7,16 @@ import { Head, SCAN } from './head.ts';
 import { HEAD_MARGIN_BYTES, writeRequestHead } from './head-writer.ts';
 import { scanRequest } from './scan-request.ts';
 
-const ORIGIN = { peer: '10.0.0.9', port: 8080, scheme: 'http', internalPort: undefined, tls: undefined, redirectPort: undefined, stallMs: 60_000 } as const;
+const ORIGIN = {
+  peer: '10.0.0.9',
+  port: 8080,
+  scheme: 'http',
+  internalPort: undefined,
+  tls: undefined,
+  redirectPort: undefined,
+  tlsRoutesPort: undefined,
+  stallMs: 60_000,
+} as const;
 
 /** What the backend gets of a request with these lines, and who is taken for its client. */
 function forwarded(

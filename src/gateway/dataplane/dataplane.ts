@@ -63,13 +63,16 @@ export class Dataplane implements Disposable {
     this.#revision = revision;
     this.#applyBackends(routes);
     const seen = new Set<string>();
-    const entries = routes.map((route) => {
+    const entries = routes.flatMap((route) => {
       const key = `${route.app}/${route.service}`;
       seen.add(key);
       const service = this.services.get(key) ?? new Service(key, () => this.plane.luck());
       this.services.set(key, service);
       service.configure(route, this.backends);
-      return { matches: route.matches, target: service };
+      return [false, true].map((wantsTls) => ({
+        matches: route.matches.filter(({ tls }) => (tls !== undefined) === wantsTls),
+        target: { service, wantsTls },
+      }));
     });
     for (const [key, service] of this.services) {
       if (seen.has(key)) continue;

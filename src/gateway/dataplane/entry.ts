@@ -20,9 +20,10 @@ export function answerChallenge(challenges: ChallengeTable, bytes: Buffer, { isG
   return body === undefined ? undefined : { status: 200, details: '', body, end: '--' };
 }
 
-/** The answer to a request that may not come in this way: by this listener, over this connection, without a certificate. */
-export function judgeEntry(origin: Origin, service: Service | undefined, bytes: Buffer, head: Head): OwnAnswer | undefined {
-  const { tls, redirectPort } = origin;
+/** The answer to a request that may not come in this way: by this listener, over this connection, without a certificate. For every request: takes no object. */
+export function judgeEntry(origin: Origin, service: Service | undefined, bytes: Buffer, head: Head, wantsTls: boolean): OwnAnswer | undefined {
+  const { tls, redirectPort, tlsRoutesPort } = origin;
+  if (wantsTls && tls === undefined && tlsRoutesPort !== undefined) return redirect(bytes, head, tlsRoutesPort);
   // Who checks that we own a host asks without TLS (RFC 8555, 8.3).
   if (redirectPort !== undefined && !isChallengePath(bytes, head.targetAt, head.targetEnd)) return redirect(bytes, head, redirectPort);
   if (tls !== undefined && !tls.hosts.allows(bytes, head.hostAt, head.hostEnd)) return MISDIRECTED;

@@ -86,7 +86,7 @@ export class Exchange implements HeldRequest {
     this.account.begin(plane, bytes, head, id);
     const headLength = service === undefined ? 0 : writeRequestHead(slab.bytes, 0, bytes, head, said, id);
     this.body.begin(slab, headLength, head, service?.maxBodyBytes ?? LIMITS.bodyBytes);
-    const elsewhere = answerChallenge(plane.tls.challenges, bytes, head) ?? judgeEntry(origin, service, bytes, head);
+    const elsewhere = answerChallenge(plane.tls.challenges, bytes, head) ?? judgeEntry(origin, service, bytes, head, plane.wantsTls);
     if (elsewhere !== undefined) {
       this.service = undefined;
       return elsewhere;

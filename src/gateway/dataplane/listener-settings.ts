@@ -30,6 +30,8 @@ export interface ListenerSettings {
   readonly tls?: TlsSettings;
   /** Requests are answered with where they are served by HTTPS: at this port. */
   readonly redirectPort?: number;
+  /** The same, but only those of routes that are for HTTPS only. */
+  readonly tlsRoutesPort?: number;
   readonly trust?: Trust;
   readonly limits?: ConnectionLimits;
   /** Without TLS: clients that begin with the preface of HTTP/2 are spoken to in it; not by default. With TLS the protocols of that decide. */

@@ -19,6 +19,8 @@ export interface Origin {
   readonly tls: TlsFacts | undefined;
   /** Of the HTTPS listener to which clients are sent. */
   readonly redirectPort: number | undefined;
+  /** The same for requests of routes that are for HTTPS only. */
+  readonly tlsRoutesPort: number | undefined;
   /** How many addresses from the right of X-Forwarded-For the client is; 0: the other side is the client, and nothing it says of itself counts. */
   readonly trustedHops: number;
   /** How long the client may take nothing of an answer. */
@@ -47,6 +49,7 @@ export function originOf(socket: Socket, settings: ListenerSettings): Origin {
     internalPort: settings.internalPort,
     tls: undefined,
     redirectPort: settings.redirectPort,
+    tlsRoutesPort: settings.tlsRoutesPort,
     trustedHops: 0,
     stallMs: settings.limits?.stallMs ?? LIMITS.stallMs,
   };

@@ -23,9 +23,17 @@ import { Views } from './views.ts';
 const scratchBytes = 192 * 1024;
 const idDigits = 10;
 
+/** Where the requests of a route go. */
+export interface RouteTarget {
+  readonly service: Service;
+  readonly wantsTls: boolean;
+}
+
 /** What all connections of one worker share. */
 export class Plane {
-  table = new RoutingTable<Service>([]);
+  table = new RoutingTable<RouteTarget>([]);
+  /** After `serviceFor`: the route is for HTTPS only. */
+  wantsTls = false;
   /** By `app/service`. */
   readonly services = new Map<string, Service>();
   /** Services by the port of their internal listener. */
@@ -87,8 +95,12 @@ export class Plane {
 
   /** Where a request belongs: by its listener, or by host and path. */
   serviceFor(bytes: Buffer, head: Head, internalPort: number | undefined): Service | undefined {
+    this.wantsTls = false;
     if (internalPort !== undefined) return this.internal.get(internalPort);
-    return this.table.find(bytes, head.hostAt, head.hostEnd, head.targetAt, head.targetEnd);
+    const found = this.table.find(bytes, head.hostAt, head.hostEnd, head.targetAt, head.targetEnd);
+    if (found === undefined) return undefined;
+    this.wantsTls = found.wantsTls;
+    return found.service;
   }
 
   /** Uniform in [0, 1), xorshift32 (Marsaglia 2003): only spreads delays. */
