@@ -213,6 +213,58 @@ for (const answer of countable) {
   });
 }
 
+/** Answers quickly once, so that one connection takes all; then tells of requests and answers none. */
+async function gatheringBench(): Promise<Bench> {
+  const bench = await new Bench(({ socket, target }) => {
+    if (target === '/first') socket.write(plain(target));
+  }).start();
+  const client = bench.client();
+  client.send(get('/first'));
+  await client.receive('\r\n\r\n/first');
+  return bench;
+}
+
+/** Sends them one after the other, each once the one before has come to the backend; what came there. */
+async function askInTurn(bench: Bench, requests: readonly string[]): Promise<{ readonly clients: readonly RawClient[]; readonly sockets: readonly Socket[] }> {
+  const before = bench.backend.asked.length;
+  const clients: RawClient[] = [];
+  for (const request of requests) {
+    const client = bench.client();
+    client.send(request);
+    clients.push(client);
+    await until(() => bench.backend.asked.length === before + clients.length, 'the request is at the backend');
+  }
+  return { clients, sockets: bench.backend.asked.slice(before).map(({ socket }) => socket) };
+}
+
+test('a body that a backend wrongly sends with the answer to a HEAD is nobody’s answer: nothing is put behind a HEAD', async () => {
+  using bench = await gatheringBench();
+  const { clients, sockets } = await askInTurn(bench, [get('/1'), 'HEAD /2 HTTP/1.1\r\nHost: a\r\n\r\n', get('/3')]);
+  const [one, head, three] = sockets as [Socket, Socket, Socket];
+  equal(one, head);
+  ok(three !== head);
+  one.write(plain('/1'));
+  head.write(`HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n${plain('poison')}`);
+  three.write(plain('/3'));
+  await clients[0]?.receive('\r\n\r\n/1');
+  await clients[1]?.receive('Content-Length: 44');
+  await clients[2]?.receive('\r\n\r\n/3');
+  for (const { text } of clients) ok(!text.includes('poison'), text);
+});
+
+test('bytes too many behind an answer are not the fault of the request behind it: that one is answered over another connection', async () => {
+  using bench = await gatheringBench();
+  const { clients, sockets } = await askInTurn(bench, [get('/1'), get('/2')]);
+  equal(sockets[0], sockets[1]);
+  sockets[0]?.write(`${plain('/1')}\r\n${plain('/2')}`);
+  await clients[0]?.receive('\r\n\r\n/1');
+  await until(() => bench.backend.asked.length === 4, 'it was asked again');
+  const again = bench.backend.asked[3] as Asked;
+  ok(again.socket !== sockets[0]);
+  again.socket.write(plain('again'));
+  await clients[1]?.receive('\r\n\r\nagain');
+});
+
 test('bytes that come when nobody waits end the connection, and nobody gets them', async () => {
   using bench = await new Bench(({ socket, target }) => {
     socket.write(plain(target));

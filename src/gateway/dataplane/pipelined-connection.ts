@@ -74,9 +74,12 @@ export class PipelinedConnection implements WireUser {
     this.#wire = Wire.connected(backend.address, this, this.#readBuffer);
   }
 
-  /** Not while its first answer is slow: who is behind it would wait for no reason of their own. */
+  /**
+   * Not while its first answer is slow: who is behind it would wait for no reason of their own. Not behind a HEAD: a backend that wrongly sends a body would choose
+   * with it what the next client gets.
+   */
   takesMore(now: number): boolean {
-    if (this.#isRetired || this.#wire.isPending) return false;
+    if (this.#isRetired || this.#wire.isPending || this.#last?.isHead) return false;
     return this.queued === 0 ? this.#idleUntil > now : now - this.#turnAt < LIMITS.pipelineSlowMs;
   }
 
@@ -231,7 +234,8 @@ export class PipelinedConnection implements WireUser {
       }
       if (result === SCAN.bad || head.status === 101) {
         this.#plane.countRefusal(result === SCAN.bad ? `answer-${head.refusal}` : 'answer-bad-upgrade');
-        return this.#end('malformed');
+        // These may be bytes too many of the answer before: on a connection of its own it will be seen whose fault it is.
+        return this.#end(this.#hasAnswered ? 'stale' : 'malformed');
       }
       if (head.status >= 200) break;
       if (++this.#informational > LIMITS.informationalAnswers) return this.#end('malformed');
