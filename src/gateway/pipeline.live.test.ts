@@ -1,5 +1,7 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { createServer, type Socket } from 'node:net';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { nodeWorld } from '#world/node/node-world';
@@ -263,6 +265,59 @@ test('bytes too many behind an answer are not the fault of the request behind it
   ok(again.socket !== sockets[0]);
   again.socket.write(plain('again'));
   await clients[1]?.receive('\r\n\r\nagain');
+});
+
+/** A backend that takes no more than a few connections before it is told to go on: others are neither refused nor made. It then answers each request with its target. */
+const HESITANT = `
+const { createServer } = require('node:net');
+const server = createServer((socket) => {
+  let text = '';
+  socket.on('error', () => undefined);
+  socket.on('data', (bytes) => {
+    text += bytes;
+    for (let end = text.indexOf('\\r\\n\\r\\n'); end >= 0; end = text.indexOf('\\r\\n\\r\\n')) {
+      const target = text.split(' ')[1];
+      text = text.slice(end + 4);
+      socket.write('HTTP/1.1 200 OK\\r\\nContent-Length: ' + target.length + '\\r\\n\\r\\n' + target);
+    }
+  });
+});
+server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+  require('node:fs').writeSync(1, server.address().port + '\\n');
+  require('node:fs').readSync(0, Buffer.alloc(1));
+});`;
+
+test('who goes away while the connection is being made takes no answer from those behind', async () => {
+  const child = spawn(process.execPath, ['-e', HESITANT], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const fillers: Socket[] = [];
+  try {
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const port = Number(line.toString());
+    using dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
+    const service = routeTo([backendAt(1, port)], { settings: { pipeline: true, timeouts: { connectMs: 20_000 } } } as never);
+    dataplane.apply(2, [service]);
+    const bound = (await dataplane.listen('public', { host: '127.0.0.1', port: 0 }, {})).address();
+    const address = { host: '127.0.0.1', port: typeof bound === 'object' && bound !== null ? bound.port : 0 };
+    // What the kernel takes for the backend.
+    for (let i = 0; i < 4; i++) fillers.push(connect(port, '127.0.0.1').on('error', () => undefined));
+    await until(() => fillers.some(({ connecting }) => !connecting), 'the queue of the backend fills');
+    await pause(100);
+    const clients = Array.from({ length: LIMITS.pipelineConnections * 3 }, () => new RawClient(address));
+    await until(() => clients.every(({ socket }) => !socket.connecting), 'all clients are connected');
+    clients.forEach((client, i) => {
+      client.send(get(`/${i}`));
+    });
+    await until(() => dataplane.plane.requests === clients.length, 'all requests are read');
+    const gone = clients.filter((_, i) => i % 3 === 0);
+    for (const { socket } of gone) socket.resetAndDestroy();
+    await until(() => dataplane.plane.clients.size === clients.length - gone.length, 'those are gone');
+    child.stdin.write('x');
+    for (const [i, client] of clients.entries()) if (i % 3 !== 0) ok((await client.receive(/\r\n\r\n\/\d+$/, 10_000)).endsWith(`\r\n\r\n/${i}`), client.text);
+    for (const client of clients) client.close();
+  } finally {
+    for (const filler of fillers) filler.destroy();
+    child.kill('SIGKILL');
+  }
 });
 
 test('bytes that come when nobody waits end the connection, and nobody gets them', async () => {

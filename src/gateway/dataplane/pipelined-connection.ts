@@ -19,8 +19,8 @@ const STOP = -1;
 /**
  * A connection to a backend that carries many requests at once; answers come in the order of the requests.
  *
- * P1: the queue holds every request that was or will be sent and whose answer has not ended, in order; bytes are the first one's. P2: bytes with an empty queue end
- * the connection (R-05). P3: a try that was left stays in the queue without its exchange, and its answer is read and dropped within limits. P4: when the connection
+ * P1: the queue holds every request that was or will be sent and whose answer has not ended, in the order in which they are sent; bytes are the first one's. P2: bytes with an empty queue end
+ * the connection (R-05). P3: a try that was left after it was sent stays in the queue without its exchange, and its answer is read and dropped within limits. P4: when the connection
  * ends, the first is told what happened; those behind it were not answered at all, so they may go elsewhere if that is safe (R-08). P5: once `#isRetired`, nothing
  * is added and the connection ends with the last answer somebody waits for.
  */
@@ -109,6 +109,7 @@ export class PipelinedConnection implements WireUser {
     if (this.#outLength + request.length > this.#out.bytes.length) this.#flush();
     this.#outLength = put(this.#out.bytes, this.#outLength, request, 0, request.length);
     this.#firstUnsent ??= one;
+    one.isSent = true;
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;
     this.#plane.atEndOfTurn(this);
@@ -122,20 +123,19 @@ export class PipelinedConnection implements WireUser {
 
   onConnected(): void {
     const now = this.#plane.tick();
-    this.isConnected = true;
     this.#turnAt = now;
     this.backend.connects.add(now - this.#openedAt);
     if (this.backend.refuses) {
       this.backend.refuses = false;
       this.#first?.exchange?.service?.refresh();
     }
-    // Sending may let others join the queue, and these send themselves.
-    const last = this.#last;
-    for (let each = this.#first; each !== undefined; each = each === last ? undefined : each.behind) {
+    // Sending may let others join the queue: until all before them are sent, they wait for their turn as well (P1).
+    for (let each = this.#first; each !== undefined && !this.#isClosed; each = each.behind) {
       each.sentAt = now;
       each.deadlineAt = now + (each.exchange?.service?.times.answerMs ?? LIMITS.answerHeadTimeoutMs);
       each.exchange?.sendRequest();
     }
+    this.isConnected = true;
   }
 
   onBytes(bytes: Buffer, count: number): void {
@@ -184,9 +184,23 @@ export class PipelinedConnection implements WireUser {
     this.backend.busy.remove(one);
     this.#plane.leftBackend(this.backend);
     this.#awaited--;
-    if (one === this.#first) this.resumeReading(one);
+    if (!one.isSent) this.#remove(one);
+    else if (one === this.#first) this.resumeReading(one);
     // Nobody waits for anything: to end it tells the backend so.
     if (this.#awaited === 0) this.#close();
+  }
+
+  /** Takes one out of the queue that will have no answer. */
+  #remove(one: PipelinedTry): void {
+    let before: PipelinedTry | undefined;
+    for (let each = this.#first; each !== one; each = each.behind) {
+      if (each === undefined) return;
+      before = each;
+    }
+    if (before === undefined) this.#first = one.behind;
+    else before.behind = one.behind;
+    if (this.#last === one) this.#last = before;
+    this.queued--;
   }
 
   /** The deadline of `one` has passed. */

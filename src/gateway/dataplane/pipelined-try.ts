@@ -18,6 +18,8 @@ export class PipelinedTry implements UpstreamTry {
   sentAt: number;
   deadlineAt = 0;
   isAnswering = false;
+  /** Its request is on its way, or goes with the end of this turn: it will have an answer. */
+  isSent = false;
 
   constructor(connection: PipelinedConnection, exchange: Exchange, now: number) {
     this.connection = connection;
