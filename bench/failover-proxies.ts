@@ -69,7 +69,7 @@ events { worker_connections 8192; }
 http { access_log off; keepalive_requests 1000000; ${temporary}
   upstream web { zone web 256k; ${backends.map((each, index) => `server 127.0.0.1:${each} max_fails=2 fail_timeout=2s${index === drained ? ' down' : ''};`).join(' ')}
     keepalive 512; keepalive_requests 1000000; keepalive_timeout 4s; }
-  map $http_upgrade $connection_header { default $http_upgrade; '' ''; }
+  map $http_upgrade $connection_header { default upgrade; '' ''; }
   server { listen 127.0.0.1:${port} backlog=4096;
     location / { proxy_pass http://web; proxy_http_version 1.1; proxy_set_header Connection $connection_header; proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Host $host; proxy_connect_timeout 250ms; proxy_read_timeout 1s; proxy_next_upstream error timeout http_502 http_503 http_504; proxy_next_upstream_tries 3; }
