@@ -36,7 +36,7 @@ export const UNIT: Micros = 1_000_000;
 export type Estimator = (size: Micros, random: RandomStream) => Micros;
 
 /** Strata of one law, four bytes each: longer runs go through them several times. */
-const MOST_STRATA = 4_000_000;
+const MOST_STRATA = 32_000_000;
 
 /** One class of an open workload. */
 export interface JobClass {

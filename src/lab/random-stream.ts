@@ -63,7 +63,8 @@ export class StratifiedStream {
 
   constructor(random: RandomStream, count: number) {
     this.#random = random;
-    this.#strata = Uint32Array.from({ length: count }, (_, index) => index);
+    this.#strata = new Uint32Array(count);
+    for (let index = 0; index < count; index += 1) this.#strata[index] = index;
     this.#used = count;
   }
 

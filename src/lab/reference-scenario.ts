@@ -13,7 +13,7 @@ export function scenarioOfRow(row: ReferenceRow, options: { readonly jobs: numbe
   const workers = dispatch?.dispatch === 'fork-join' ? partsOf(row, fields) : workersOf(row, fields);
   // A closed loop has no arrival rate: its customers' think time is the gap.
   const classes = isClosed ? [{ ...ONE_CLASS, gaps: 'exp', sizes: sizesOf(row, fields) }] : classesOf(row, fields, workers);
-  const jobs = options.jobs * stretchOf(row);
+  const jobs = options.jobs * Math.max(stretchOf(row), isClosed || dispatch !== undefined ? 1 : memoryStretch({ row, classes, workers, jobs: options.jobs }));
   const base: Scenario = { classes, workers, jobs, warmup: Math.floor(jobs / (isLimit(row) ? 4 : 10)), seed: options.seed, policy: 'fifo', isStratified: true };
   if (isClosed) return { ...base, closed: closedOf(row, fields) };
   if (dispatch !== undefined) return { ...base, ...dispatch };
@@ -101,6 +101,23 @@ const NEARLY_FULL = 0.975;
 function stretchOf(row: ReferenceRow): number {
   if (isLimit(row)) return row.rho > CROWDED ? 16 : 8;
   return row.rho >= NEARLY_FULL && row.rho < 1 && !/^loss|bounded|timeout/i.test(row.policy) ? 4 : 1;
+}
+
+/** A run lasts so many times as long as what its queue remembers, … */
+const MEMORIES = 100;
+/** … but at most so many times the usual. */
+const MOST_STRETCH = 32;
+
+/**
+ * How many times longer a run of one worker has to be, so that it does not begin and end with what it has not forgotten: the work that waits moves like a diffusion
+ * with drift 1 - rho and variance lambda E[S²] per unit of time, which forgets within lambda E[S²] / (1 - rho)² (Asmussen, Applied Probability and Queues, X).
+ */
+function memoryStretch({ row, classes, workers, jobs }: { row: ReferenceRow; classes: readonly ScenarioClass[]; workers: number; jobs: number }): number {
+  const [only] = classes;
+  if (only === undefined || classes.length > 1 || workers !== 1 || row.rho >= 1) return 1;
+  const rate = 1 / parseLaw(only.gaps).mean;
+  const memoryJobs = (rate * rate * parseLaw(only.sizes).secondMoment) / (1 - row.rho) ** 2;
+  return Math.min(MOST_STRETCH, Math.max(1, Math.ceil((MEMORIES * memoryJobs) / jobs)));
 }
 
 function workersOf(row: ReferenceRow, fields: Fields): number {

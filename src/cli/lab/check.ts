@@ -19,14 +19,18 @@ const FEWEST_SEEDS = 2;
 const FEWEST_SEEDS_OF_VARIANCE = 5;
 /** Without --seeds, a queue whose intervals, three times over, are still wider than this part of their values gets more seeds … */
 const WIDE = 0.05;
-/** … up to so many: rare losses, heavy tails and loads near 1. */
+/** … up to so many: rare losses, heavy tails and loads near 1. Of runs that are longer than usual there are fewer, but for the least that say how far they differ. */
 const MOST_SEEDS = 64;
+const LEAST_MOST_SEEDS = 4;
 const DEFAULT_SEEDS = 5;
 const PROGRESS_MS = 2_000;
 
 interface Effort {
+  /** Of a run that is not longer than usual. */
+  readonly jobs: number;
   readonly seeds: number;
-  readonly mostSeeds: number;
+  /** Exactly so many at most, because the user said so. */
+  readonly isStated: boolean;
 }
 
 /** `haven lab check FILE.csv`. Exit code 1 when a family fails: a mean off by more than 5 %, more than 3 % of them outside their tolerance, or anything unsupported. */
@@ -37,7 +41,7 @@ export async function run({ args, options, signal }: LabInput): Promise<number> 
   const family = textOption(options, 'family', '');
   const rows = referenceRows(readCsv(await readInput(args[0] ?? ''))).filter((row) => row.policy.includes(family));
   const groups = groupReferenceRows(rows, { jobs, seed: 1 });
-  const effort = { seeds, mostSeeds: options['seeds'] === undefined ? Math.max(seeds, MOST_SEEDS) : seeds };
+  const effort = { jobs, seeds, isStated: options['seeds'] !== undefined };
   const startedAt = performance.now();
   const verdicts = [...(await judgeGroups(groups, { effort, output, signal }))].sort((a, b) => a.row.line - b.row.line);
   const families = familiesOf(verdicts);
@@ -98,8 +102,9 @@ async function measure(
 ): Promise<Readonly<Record<string, Metric>> | undefined> {
   if (group.scenario === undefined) return undefined;
   const results: ScenarioResult[] = [];
+  const mostSeeds = effort.isStated ? effort.seeds : Math.max(LEAST_MOST_SEEDS, Math.ceil((MOST_SEEDS * effort.jobs) / group.scenario.jobs));
   const fewest = group.rows.some((row) => row.metric.startsWith('var_')) ? FEWEST_SEEDS_OF_VARIANCE : FEWEST_SEEDS;
-  for (let seed = 1; seed <= effort.mostSeeds; seed += 1) {
+  for (let seed = 1; seed <= mostSeeds; seed += 1) {
     results.push((await pool.run({ ...group.scenario, seed })) as ScenarioResult);
     const combined = combineSeeds(results);
     const areWithin = (part: number): boolean =>
@@ -108,7 +113,7 @@ async function measure(
         return metric === undefined || metric.halfWidth <= part * Math.abs(metric.value);
       });
     if (results.length >= fewest && areWithin(NARROW)) break;
-    if (results.length >= effort.seeds && areWithin(WIDE / 3)) break;
+    if (results.length >= Math.min(effort.seeds, mostSeeds) && areWithin(WIDE / 3)) break;
   }
   return combineSeeds(results);
 }
