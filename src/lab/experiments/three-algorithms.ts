@@ -15,7 +15,7 @@ import { meanResponseFifo, meanResponseSharing, meanResponseTurns } from './theo
 const LAWS = ['det?mean=1', 'exp?mean=1', 'h2?mean=1&scv=4', 'h2?mean=1&scv=10', 'bpareto?low=1&high=1000&alpha=1.5'] as const;
 const LOADS = [0.5, 0.8, 0.95] as const;
 const SEEDS = [1, 2, 3, 4, 5] as const;
-const JOBS = 80_000;
+const JOBS = 800_000;
 const MANY = 4;
 const TURN_QUANTA = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10] as const;
 const TURN_OVERHEADS = [0, 0.01, 0.05] as const;
@@ -73,7 +73,7 @@ export const threeAlgorithms: Experiment = {
       markdown: [
         '# Round robin, shortest job first, time slices',
         'Which of the three is best? It depends on how job sizes vary, on the load, and on what you count. All three are the policy objects that run live; here they serve the same ' +
-          `jobs, ${JOBS} in each of ${SEEDS.length} runs, the first tenth not measured. Times are in mean job sizes.`,
+          `jobs, ${JOBS.toLocaleString('en')} in each of ${SEEDS.length} runs, the first tenth not measured. Times are in mean job sizes.`,
         '## One worker',
         'Round robin over workers has nothing to choose here: it is first come, first served. The exact columns are Pollaczek-Khinchine and processor sharing, which time slices approach as the quantum shrinks; ' +
           'the quantum is a fifth of the mean size.',
@@ -114,7 +114,7 @@ export const threeAlgorithms: Experiment = {
         ),
         pageEnd('three-algorithms', [
           'Shortest job first and SRPT know the true sizes here; what wrong sizes cost is in [the price of misprediction](misprediction.md).',
-          `At load 0.95 and heavy tails ${JOBS} jobs are few: trust the order more than the digits, and read the intervals.`,
+          `At load 0.95 and heavy tails ${JOBS.toLocaleString('en')} jobs are few: trust the order more than the digits, and read the intervals.`,
           'Arrivals are Poisson; bursts make every mean worse and the differences larger.',
         ]),
       ].join('\n\n'),
