@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { nodeWorld } from '#world/node/node-world';
 import type { Address } from '#world/world';
-import { backendAt, type LiveBackend, type LiveGateway, RawClient, routeTo, startBackend, startGateway, until } from './live-fixture.ts';
+import { backendAt, freePort, type LiveBackend, type LiveGateway, RawClient, routeTo, startBackend, startGateway, until } from './live-fixture.ts';
 import { getOver, handshake } from './tls/tls-fixture.ts';
 
 const world = nodeWorld({ logLevel: 'error', logName: 'test', writeLog: () => undefined });
@@ -46,14 +46,6 @@ async function newSite(): Promise<Site> {
       await rm(parent, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const bound = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof bound === 'object' && bound !== null ? bound.port : 0;
 }
 
 async function serves(site: Site, host: string): Promise<void> {

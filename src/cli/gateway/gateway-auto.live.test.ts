@@ -3,7 +3,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type LiveBackend, startBackend, until } from '#gateway/live-fixture';
+import { isAlive, type LiveBackend, startBackend, until } from '#gateway/live-fixture';
 import { type Pebble, shownFor, startPebble, WITHOUT_PEBBLE } from '#gateway/tls/acme/acme-fixture';
 import { getOver, handshake } from '#gateway/tls/tls-fixture';
 
@@ -68,15 +68,6 @@ async function runGateway({ files: { folder } }: Pebble): Promise<Running> {
       await until(async () => (await fetch(`http://${admin}/ready`).catch(() => undefined)) === undefined, 'nobody serves any more', 15_000);
     },
   };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 test('a process that takes over serves what the one before got, without an order, and gets what is new with the same account', {

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type LiveBackend, startBackend, until } from '#gateway/live-fixture';
+import { isAlive, type LiveBackend, startBackend, until } from '#gateway/live-fixture';
 import { getOver, handshake } from '#gateway/tls/tls-fixture';
 
 const launcher = join(import.meta.dirname, '../../../bin/haven.js');
@@ -42,15 +42,6 @@ async function haven(home: string, ...args: readonly string[]): Promise<Ended> {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err });
     });
   });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 interface Running extends AsyncDisposable {

@@ -1,12 +1,11 @@
 import { equal, ok } from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { startBackend, until } from '#gateway/live-fixture';
+import { isAlive, startBackend, until } from '#gateway/live-fixture';
 import { startDns } from '#gateway/standalone/fixture-dns';
 
 const launcher = join(import.meta.dirname, '../../../bin/haven.js');
@@ -49,12 +48,3 @@ test('an upgrade hands over what names were found to be: it serves also while th
     await rm(directory, { recursive: true, force: true });
   }
 });
-
-/** One that has ended and whose parent is gone is nobody's to reap where there is no init. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return false;
-  }
-}

@@ -1,13 +1,12 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { steadyLoad } from '#gateway/fixture-load';
-import { type LiveBackend, RawClient, startBackend, until } from '#gateway/live-fixture';
+import { isAlive, type LiveBackend, RawClient, startBackend, until } from '#gateway/live-fixture';
 import type { LiveStatus } from '#gateway/live-status';
 
 const launcher = join(import.meta.dirname, '../../../bin/haven.js');
@@ -47,15 +46,6 @@ interface Running extends AsyncDisposable {
   readonly pids: number[];
   upgrade(): Promise<Ended>;
   status(): Promise<LiveStatus>;
-}
-
-/** One that has ended and whose parent is gone is nobody's to reap where there is no init. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return false;
-  }
 }
 
 function fileOf(more = ''): string {
