@@ -31,6 +31,8 @@ export interface Case {
 }
 
 const NATIVE = ['haven', 'nginx', 'HAProxy', 'Caddy'];
+/** Those that can be told which fields to send. */
+const PROXIES = ['haven', 'nginx', 'HAProxy'];
 const ALL = [...NATIVE, 'http-proxy-3', 'reply-from', 'fast-proxy'];
 const manyFields = Array.from({ length: 20 }, (_, i) => `wrk.headers["X-Field-${i}"] = "value-${i}-of-some-length"`).join('\n');
 const post = 'wrk.method = "POST"\nwrk.body = string.rep("x", 1024)';
@@ -43,6 +45,8 @@ const coresForTwoWorkers = 4;
 export const CASES: readonly Case[] = [
   http('small-64', 'small GET, 64 connections', '/small', { peers: ALL }),
   http('small-256', 'small GET, 256 connections', '/small', { connections: 256 }),
+  http('told-64', 'small GET, 64 connections; peers tell the backend of the client what ours does', '/told/small', { peers: PROXIES }),
+  http('told-256', 'small GET, 256 connections; peers tell the backend of the client what ours does', '/told/small', { peers: PROXIES, connections: 256 }),
   http('get-10k', 'GET 10 KiB', '/10k', { peers: ALL }),
   http('post-1k', 'POST 1 KiB', '/post', { peers: ALL, script: post }),
   http('fields-20', 'GET with 20 more fields', '/small', { script: manyFields }),

@@ -61,6 +61,9 @@ export async function startNginx(port: number, { ports, echoPort, certificate }:
     ssl_certificate ${certificate}; ssl_certificate_key ${certificate}; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:10m; ssl_session_tickets on;
     location / { proxy_pass http://origin; ${pass} }
     location /three { proxy_pass http://three; ${pass} }
+    location /told { proxy_pass http://origin; ${pass} proxy_set_header X-Real-IP $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header X-Forwarded-Port $server_port; proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Request-Id $request_id;
+      proxy_set_header Via "1.1 nginx"; }
     location /echo { proxy_pass http://127.0.0.1:${echoPort}; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; } } }`;
   await writeFile(join(directory, 'nginx.conf'), configuration);
   return await startProgram({ name: 'nginx', port, tlsPort: port + 1, command: ['nginx', '-c', join(directory, 'nginx.conf')], directory });
@@ -85,12 +88,21 @@ frontend front
   bind 127.0.0.1:${port} backlog 4096
   bind 127.0.0.1:${port + 1} ssl crt ${certificate} backlog 4096
   use_backend three if { path_beg /three }
+  use_backend told if { path_beg /told }
   use_backend echo if { path_beg /echo }
   default_backend origin
 backend origin
   server one 127.0.0.1:${ports[0]} pool-max-conn 512
 backend three
 ${ports.map((each, i) => `  server s${i} 127.0.0.1:${each} pool-max-conn 512`).join('\n')}
+backend told
+  http-request set-header X-Real-IP %[src]
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Port %[dst_port]
+  http-request set-header X-Forwarded-Host %[req.hdr(Host)]
+  http-request set-header X-Request-Id %[uuid]
+  http-request set-header Via "1.1 haproxy"
+  server one 127.0.0.1:${ports[0]} pool-max-conn 512
 backend echo
   server one 127.0.0.1:${echoPort}
 `;
