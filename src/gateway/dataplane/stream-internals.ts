@@ -9,6 +9,8 @@ export interface StreamHandle {
   readStop?(): number;
   onread?: (this: StreamHandle, bytes: ArrayBuffer | undefined) => Buffer | undefined;
   readonly writeQueueSize?: number;
+  /** Whose handle it is: one function serves the reads of all. */
+  wire?: unknown;
 }
 
 export interface WriteRequest<Owner> {

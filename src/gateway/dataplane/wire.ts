@@ -19,6 +19,8 @@ export interface WireUser {
 }
 
 const NOTHING = Buffer.alloc(0);
+const streamState = internals?.streamBaseState ?? new Int32Array(0);
+const readCount = internals?.kReadBytesOrError ?? 0;
 let spare: WriteRequest<Wire> | undefined;
 
 /**
@@ -39,6 +41,8 @@ export class Wire {
   #isClosed = false;
   /** Set while bytes may go straight to the kernel. */
   #handle: StreamHandle | undefined;
+  /** What reads for the socket; it is told of the end and of errors. */
+  #readOfNode: StreamHandle['onread'];
 
   private constructor(
     user: WireUser,
@@ -75,21 +79,23 @@ export class Wire {
   #goDirect(): void {
     const handle = handleOf(this.#socket);
     if (internals === undefined || handle === null || typeof handle.writeBuffer !== 'function' || typeof handle.onread !== 'function') return;
-    const { streamBaseState, kReadBytesOrError } = internals;
-    const ofNode = handle.onread;
     this.#handle = handle;
     this.#nextBuffer = undefined;
-    handle.onread = (bytes) => {
-      const count = streamBaseState[kReadBytesOrError] as number;
-      // The end and errors are the socket's to tell.
-      if (count <= 0 || this.#isClosed) return ofNode.call(handle, bytes);
-      this.#user.onBytes(this.#buffer, count);
-      const next = this.#nextBuffer;
-      if (next === undefined) return undefined;
-      this.#nextBuffer = undefined;
-      this.#buffer = next;
-      return next;
-    };
+    this.#readOfNode = handle.onread;
+    handle.wire = this;
+    handle.onread = directRead;
+  }
+
+  static directRead(wire: Wire, handle: StreamHandle, bytes: ArrayBuffer | undefined): Buffer | undefined {
+    const count = streamState[readCount] as number;
+    // The end and errors are the socket's to tell.
+    if (count <= 0 || wire.#isClosed) return wire.#readOfNode?.call(handle, bytes);
+    wire.#user.onBytes(wire.#buffer, count);
+    const next = wire.#nextBuffer;
+    if (next === undefined) return undefined;
+    wire.#nextBuffer = undefined;
+    wire.#buffer = next;
+    return next;
   }
 
   /** Takes over a connection that a paused server accepted. `net.Server` offers no buffer of ours for it, so its handle is wrapped again. `gone` is called when it has ended. */
@@ -210,6 +216,10 @@ export class Wire {
     if (status < 0) wire.destroy();
     wire.#written();
   }
+}
+
+function directRead(this: StreamHandle, bytes: ArrayBuffer | undefined): Buffer | undefined {
+  return Wire.directRead(this.wire as Wire, this, bytes);
 }
 
 function directWriteDone(this: WriteRequest<Wire>, status: number): void {

@@ -1,4 +1,4 @@
-import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream, type ServerSessionOptions } from 'node:http2';
+import type { ServerHttp2Session, ServerHttp2Stream, ServerSessionOptions } from 'node:http2';
 import type { Socket } from 'node:net';
 import { AboutClient } from '../about-client.ts';
 import type { Client } from '../client.ts';
@@ -6,6 +6,7 @@ import { IntrusiveList } from '../intrusive-list.ts';
 import { LIMITS } from '../limits.ts';
 import type { Origin } from '../origin.ts';
 import type { Plane } from '../plane.ts';
+import { END_STREAM, ERROR_CODE } from './error-codes.ts';
 import { Http2Stream } from './http2-stream.ts';
 
 /** Until the connection is looked at again: with streams their deadlines are, else only its own. */
@@ -75,7 +76,7 @@ export class Http2Connection implements Client {
     socket.on('error', ignore);
     // Who ends its side can take no answer any more: it could not open a window for it.
     socket.on('end', () => this.destroy());
-    const session = performServerHandshake(socket, OPTIONS);
+    const session = loadHttp2().performServerHandshake(socket, OPTIONS);
     this.#session = session;
     session.on('error', (error: NodeJS.ErrnoException) => plane.countRefusal(refusalOf(error)));
     session.on('close', () => this.#closed());
@@ -110,11 +111,11 @@ export class Http2Connection implements Client {
     this.#endedBy = now + LIMITS.lingerMs;
     if (this.#isFlooded(now)) {
       this.plane.countRefusal('h2-flood');
-      this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      this.#session.destroy(undefined, ERROR_CODE.enhanceYourCalm);
       return;
     }
     if (!this.#hasAgreed && now > this.#openedAt + LIMITS.headTimeoutMs) {
-      this.#session.destroy(undefined, constants.NGHTTP2_SETTINGS_TIMEOUT);
+      this.#session.destroy(undefined, ERROR_CODE.settingsTimeout);
       return;
     }
     for (const stream of this.streams.toArray()) if (stream.deadlineAt <= now) stream.expired();
@@ -143,7 +144,7 @@ export class Http2Connection implements Client {
     // It was reset in the same read: nobody waits for it.
     if (stream.destroyed || stream.closed) return;
     if (this.streams.size >= LIMITS.streams) {
-      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      stream.close(ERROR_CODE.refusedStream);
       return;
     }
     let bytes: number = frameBytes.head;
@@ -153,7 +154,7 @@ export class Http2Connection implements Client {
     this.plane.unproven.delete(this);
     const accepted = new Http2Stream(this, stream);
     this.streams.add(accepted);
-    accepted.begin(fields, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
+    accepted.begin(fields, (flags & END_STREAM) !== 0);
   }
 
   /** Whether frames that serve nobody come faster than any client needs them, whatever they are. */
@@ -183,3 +184,8 @@ function refusalOf(error: NodeJS.ErrnoException): string {
 }
 
 function ignore(): void {}
+
+/** Node's HTTP/2, from the first connection on: it takes 5 MiB and 10 ms. */
+function loadHttp2(): typeof import('node:http2') {
+  return process.getBuiltinModule('node:http2');
+}

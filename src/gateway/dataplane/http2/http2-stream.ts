@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 import { newAdmitted } from '../admission.ts';
 import type { ClientStream } from '../client-stream.ts';
 import { soon } from '../clock.ts';
@@ -11,6 +11,7 @@ import { HELD, Pauses } from '../pauses.ts';
 import { scanRequest } from '../scan-request.ts';
 import { TakeRate } from '../take-rate.ts';
 import { answerFields, fieldsByName, keptText, ownFields } from './answer-fields.ts';
+import { ERROR_CODE } from './error-codes.ts';
 import type { Http2Connection } from './http2-connection.ts';
 import { requestHead, requestTrailers } from './request-head.ts';
 
@@ -73,7 +74,7 @@ export class Http2Stream implements ClientStream, Linked<Http2Stream> {
     if (text === undefined) {
       plane.countRefusal('h2-malformed');
       this.#isOver = true;
-      this.#stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
+      this.#stream.close(ERROR_CODE.protocol);
       return;
     }
     const head = plane.requestHead;
@@ -95,7 +96,7 @@ export class Http2Stream implements ClientStream, Linked<Http2Stream> {
   expired(): void {
     const exchange = this.#exchange;
     // What was answered is not taken.
-    if (this.#isOver) this.#stream.close(constants.NGHTTP2_CANCEL);
+    if (this.#isOver) this.#stream.close(ERROR_CODE.cancel);
     else if (this.#stream.writableNeedDrain) exchange.cutOff('cD');
     else if (exchange.body.isComplete || this.#pauses.isPaused) this.#waitFor();
     else exchange.fail('body-timeout');
@@ -244,7 +245,7 @@ export class Http2Stream implements ClientStream, Linked<Http2Stream> {
 
   cutOff(): void {
     this.#isOver = true;
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    this.#stream.close(ERROR_CODE.internal);
   }
 
   // No request of HTTP/2 asks for an upgrade, and an answer that makes one unasked is refused before it comes here.
@@ -274,14 +275,14 @@ export class Http2Stream implements ClientStream, Linked<Http2Stream> {
       return true;
     } catch {
       this.#connection.plane.countRefusal('answer-not-http2');
-      this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      this.#stream.close(ERROR_CODE.internal);
       return false;
     }
   }
 
   /** The answer is whole: the client need not send the rest of its body (RFC 9113, 8.1). */
   #stopClient(): void {
-    if (!this.#hasRequestEnded && !this.#isClosed) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    if (!this.#hasRequestEnded && !this.#isClosed) this.#stream.close(ERROR_CODE.none);
   }
 
   #sendTrailers(): void {
