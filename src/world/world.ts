@@ -112,6 +112,11 @@ export interface Disk {
   /** Makes the folder and those above it, for the owner only. Durable when it returns. */
   makeDirectory(path: string): Promise<void>;
   syncDirectory(path: string): Promise<void>;
+  /**
+   * The lock of the file, which one holder has at a time, of all processes of the machine, until it disposes of it or its process ends, however that comes about.
+   * `undefined` while another has it. Makes the file, for the owner only, if there is none; it stays empty and is opened for nothing else. INVALID if it cannot be that file.
+   */
+  lock(path: string): Promise<Disposable | undefined>;
 }
 
 /** Names one process for ever: a pid is used again, and pid with start time can still collide within a clock tick, so the token decides. */

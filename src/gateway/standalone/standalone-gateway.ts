@@ -8,7 +8,6 @@ import type { Inheritance } from '../inheritance.ts';
 import type { PublicListener } from '../public-listeners.ts';
 import type { SuccessorCommand } from '../successor.ts';
 import { Issuer } from '../tls/acme/issuer.ts';
-import { takeOrderTurn } from '../tls/acme/order-turn.ts';
 import { certificatePathIn } from '../tls/authority-folder.ts';
 import { InternalCertificates, type Names } from '../tls/internal-certificates.ts';
 import { RenewalTimer } from '../tls/renewal-timer.ts';
@@ -93,10 +92,8 @@ export async function runStandalone({ world, state, load, onReady, successor, in
   const listen = ({ listeners }: Pick<SecuredConfig, 'listeners'>) => {
     bound = controls?.listen(withOrdered(listeners, issuer)) ?? bound;
   };
-  const orderedFolder = orderedFolderOf(started, state);
   const issuer = new Issuer(world, {
-    folder: orderedFolder,
-    takeTurn: async () => await takeOrderTurn(world.disk, orderedFolder),
+    folder: orderedFolderOf(started, state),
     present: async (challenges) => await controls?.challenge(challenges),
     onChange: () => listen(inForce),
   });

@@ -18,6 +18,7 @@ export function realWorld(): WorldUnderTest {
       waitForever: () => shell('exec sleep 60'),
       waitWithChild: () => shell('sleep 60 & wait'),
       leaveChild: () => shell('sleep 60 & exit 0'),
+      holdLock: (path) => ({ ...shell(''), command: process.execPath, args: [join(import.meta.dirname, 'hold-lock.ts'), path] }),
     },
     async run(body) {
       const directory = await realpath(await mkdtemp(join(tmpdir(), 'haven-conformance-')));

@@ -1,5 +1,6 @@
 import { toBytes, toText } from '#base/bytes';
 import { readFile, writeFileAtomic } from '../files.ts';
+import type { ProgramContext } from '../simulated/program.ts';
 import type { Simulation } from '../simulated/simulation.ts';
 import type { ProcessIdentity, ProcessSpec } from '../world.ts';
 import { startSimulation } from './start-simulation.ts';
@@ -17,6 +18,7 @@ export function virtualWorld(seed: number): WorldUnderTest {
       waitForever: () => program('wait', []),
       waitWithChild: () => program('wait-with-child', []),
       leaveChild: () => program('leave-child', []),
+      holdLock: (path) => program('hold-lock', [path]),
     },
     async run(body) {
       const simulation = startSimulation({ seed, maxDrift: 0.01, maxWallSkewMs: 3_600_000 });
@@ -40,6 +42,14 @@ function program(command: string, args: readonly string[]): ProcessSpec {
   return { command, args, workingDirectory: '/', environment: {} };
 }
 
+async function holdLock({ world, signal, arguments: [path = ''], print }: ProgramContext): Promise<number> {
+  using lock = await world.disk.lock(path);
+  if (lock === undefined) return 1;
+  print('held');
+  await world.clock.sleep(60_000, signal);
+  return 0;
+}
+
 function addPrograms(simulation: Simulation): void {
   simulation.program('exit', async (context) => Number(context.arguments[0]));
   simulation.program('print', async (context) => context.print(context.arguments[0] ?? ''));
@@ -49,6 +59,7 @@ function addPrograms(simulation: Simulation): void {
     await world.clock.sleep(60_000, signal);
   });
   simulation.program('leave-child', async ({ fork }) => fork('wait'));
+  simulation.program('hold-lock', async (context) => await holdLock(context));
   simulation.program('start', async ({ world, arguments: [spec = ''] }) => {
     const started = await world.processes.spawn(JSON.parse(spec) as ProcessSpec);
     await writeFileAtomic(world.disk, identityPath, toBytes(JSON.stringify(started.identity)));

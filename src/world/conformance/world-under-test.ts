@@ -17,6 +17,8 @@ export interface BenchPrograms {
   waitWithChild(): ProcessSpec;
   /** Starts a child that waits for ever and exits with 0 at once. */
   leaveChild(): ProcessSpec;
+  /** Takes the lock of the file, prints `held` and waits for ever; exits with 1 if another has it. */
+  holdLock(path: string): ProcessSpec;
 }
 
 /** One of the two worlds, made fresh for each claim. */

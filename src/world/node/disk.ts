@@ -3,6 +3,7 @@ import * as fs from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type ErrorCode, messageOf, PlatformError } from '#base/errors';
 import type { Disk, FileStat, OpenFile, UnixMs } from '../world.ts';
+import { lockEmptyFile, makeEmptyFile } from './file-lock.ts';
 
 const FLAGS = {
   read: constants.O_RDONLY,
@@ -71,6 +72,13 @@ export class NodeDisk implements Disk {
       await using handle = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
       await handle.sync();
     });
+  }
+
+  async lock(path: string): Promise<Disposable | undefined> {
+    await mapped('lock', path, async () => makeEmptyFile(path));
+    const { kind, sizeBytes } = (await this.stat(path)) ?? { kind: 'nothing', sizeBytes: 0 };
+    if (kind !== 'file' || sizeBytes > 0) throw new PlatformError('INVALID', `Cannot lock "${path}", because it is not an empty file`, { path });
+    return await mapped('lock', path, () => lockEmptyFile(path));
   }
 }
 

@@ -1,5 +1,6 @@
 import { clockConformance } from '../conformance/clock-conformance.ts';
 import { diskConformance } from '../conformance/disk-conformance.ts';
+import { lockConformance } from '../conformance/lock-conformance.ts';
 import { networkConformance } from '../conformance/network-conformance.ts';
 import { processesConformance } from '../conformance/processes-conformance.ts';
 import { randomConformance } from '../conformance/random-conformance.ts';
@@ -10,6 +11,7 @@ for (const seed of [1, 2, 3]) {
   clockConformance(simulated);
   randomConformance(simulated);
   diskConformance(simulated);
+  lockConformance(simulated);
   networkConformance(simulated);
   processesConformance(simulated);
 }

@@ -32,6 +32,7 @@ export class DiskDrive {
   readonly #generator: Generator;
   readonly #root: DirectoryNode = newDirectory(0);
   readonly #pending: PendingChange[] = [];
+  readonly #locked = new Set<FileNode>();
 
   constructor(parts: { readonly generator: Generator; readonly conditions: DiskConditions }) {
     this.#generator = parts.generator;
@@ -60,14 +61,8 @@ export class DiskDrive {
 
   /** What the kernel does for a process whose output goes to a file. */
   append(path: string, text: string, nowMs: number): void {
-    let file = this.find(path);
-    if (!file) {
-      const { directory, name } = this.parent('create', path);
-      const made = newFile(nowMs);
-      this.change([directory], (view) => view(directory).set(name, made));
-      file = made;
-    }
-    if (file.kind !== 'file') return;
+    if (this.find(path)?.kind === 'directory') return;
+    const file = this.fileAt(path, nowMs);
     const bytes = toBytes(text);
     const offset = file.cached.length;
     this.resize(file, path, offset + bytes.length);
@@ -84,6 +79,17 @@ export class DiskDrive {
 
   find(path: string): DiskNode | undefined {
     return findNode(this.#root, splitPath(path));
+  }
+
+  /** The file at `path`, made if there is none. */
+  fileAt(path: string, nowMs: number): FileNode {
+    const existing = this.find(path);
+    if (existing?.kind === 'directory') throw new PlatformError('INVALID', `Cannot open "${path}", because it is a folder`, { path });
+    if (existing) return existing;
+    const { directory, name } = this.parent('create', path);
+    const made = newFile(nowMs);
+    this.change([directory], (view) => view(directory).set(name, made));
+    return made;
   }
 
   /** The folder that holds `path`, and its name there. */
@@ -121,6 +127,16 @@ export class DiskDrive {
     file.cached = resized;
   }
 
+  /** Until it is disposed of or the life ends; `undefined` while another has it. */
+  lock(file: FileNode, life: Life): Disposable | undefined {
+    if (this.#locked.has(file)) return undefined;
+    this.#locked.add(file);
+    const held = new DisposableStack();
+    held.defer(() => this.#locked.delete(file));
+    held.use(life.onEnd(() => held.dispose()));
+    return held;
+  }
+
   syncFile(file: FileNode, path: string): void {
     if (this.#generator.chance(this.conditions.syncFailure)) {
       throw new PlatformError('INTERNAL', `Cannot sync "${path}", because the disk failed`, { path });
@@ -144,14 +160,8 @@ class SimulatedDisk implements Disk {
 
   open(path: string, mode: 'read' | 'write' | 'create'): Promise<OpenFile> {
     return this.#work((drive) => {
-      const existing = drive.find(path);
-      if (existing?.kind === 'directory') throw new PlatformError('INVALID', `Cannot open "${path}", because it is a folder`, { path });
-      if (existing) return new SimulatedFile(this.#mount, existing, path, mode === 'read');
-      if (mode !== 'create') throw notFound('open', path);
-      const { directory, name } = drive.parent('create', path);
-      const file = newFile(this.#mount.wall());
-      drive.change([directory], (view) => view(directory).set(name, file));
-      return new SimulatedFile(this.#mount, file, path, false);
+      if (mode !== 'create' && !drive.find(path)) throw notFound('open', path);
+      return new SimulatedFile(this.#mount, drive.fileAt(path, this.#mount.wall()), path, mode === 'read');
     });
   }
 
@@ -218,6 +228,14 @@ class SimulatedDisk implements Disk {
       const node = this.#mount.drive.find(path);
       if (node?.kind !== 'directory') throw notFound('sync the folder', path);
       this.#mount.drive.syncDirectory(node);
+    });
+  }
+
+  lock(path: string): Promise<Disposable | undefined> {
+    return this.#work((drive) => {
+      const file = drive.fileAt(path, this.#mount.wall());
+      if (file.cached.length > 0) throw new PlatformError('INVALID', `Cannot lock "${path}", because it is not an empty file`, { path });
+      return drive.lock(file, this.#mount.life);
     });
   }
 

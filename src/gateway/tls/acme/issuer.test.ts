@@ -24,8 +24,6 @@ class Site {
   readonly tried: Tried[] = [];
   readonly served: (readonly string[])[] = [];
   orderMs = 1_000;
-  /** Whether an issuer has the turn. */
-  isTaken = false;
   /** What the authority does with an order. */
   answer: (name: string) => ServedCertificate = () => {
     throw acmeError('order', { type: 'unauthorized', detail: 'not yours' }, { status: 403 });
@@ -55,11 +53,6 @@ class Site {
       folder: '/acme',
       present: async () => undefined,
       onChange: () => this.served.push(issuer.certificatesFor(wanted).map(({ names: [name = ''] }) => name)),
-      takeTurn: async () => {
-        if (this.isTaken) return undefined;
-        this.isTaken = true;
-        return { [Symbol.dispose]: () => (this.isTaken = false) };
-      },
       order: async (_world, _client, { name, signal }) => {
         this.tried.push({ name, atMs: this.simulation.nowMs });
         this.onOrder();
@@ -107,8 +100,6 @@ test('a gateway that ends at every order, by a power cut even, makes no more ord
     await site.start(['a.test']);
     await site.runFor(minuteMs);
     site.host.restart();
-    // The kernel gives back the turn of a process that is gone.
-    site.isTaken = false;
   }
   ok(site.tried.length >= 5 && site.tried.length <= 8, `${site.triedHours}`);
 });

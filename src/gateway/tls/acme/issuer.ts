@@ -44,8 +44,6 @@ export interface IssuerOptions {
   readonly present: (challenges: Challenges) => Promise<void>;
   /** What `certificatesFor` gives has changed. */
   readonly onChange: () => void;
-  /** The turn to order with what is in the folder; resolves to `undefined` while another process has it. Absent: nobody else uses the folder. */
-  readonly takeTurn?: () => Promise<Disposable | undefined>;
   /** How one certificate is got; absent: by ACME. */
   readonly order?: typeof orderCertificate;
 }
@@ -54,7 +52,6 @@ export interface IssuerOptions {
 const mostPauseMs = 3_600_000;
 /** Between looks whether another process has done with its order. */
 const turnPollMs = 5_000;
-const FREE: Disposable = { [Symbol.dispose]: () => undefined };
 
 /**
  * Gets certificates from authorities by ACME and renews them, one order at a time.
@@ -152,9 +149,11 @@ export class Issuer {
 
   /** I0. False: it is another's turn. */
   async #orderInTurn(name: Name, signal: AbortSignal): Promise<boolean> {
-    const { takeTurn = async () => FREE } = this.#options;
+    const { disk } = this.#world;
+    const { folder } = this.#options;
     try {
-      using turn = await takeTurn();
+      await disk.makeDirectory(folder);
+      using turn = await disk.lock(`${folder}/orders.lock`);
       if (turn === undefined) return false;
       if (!(await this.#adopt(name))) await this.#order(name, signal);
     } catch (error) {
