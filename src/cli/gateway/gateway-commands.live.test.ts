@@ -1,13 +1,12 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { haven, runGateway } from './gateway-fixture.ts';
 
-const launcher = join(import.meta.dirname, '../../../bin/haven.js');
 let directory = '';
 const backends: { readonly port: number; close(): void }[] = [];
 
@@ -33,60 +32,6 @@ after(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs `haven` without a home: none is needed. */
-async function haven(...args: readonly string[]): Promise<Ended> {
-  return await new Promise((resolve) => {
-    execFile(process.execPath, [launcher, ...args], { cwd: directory, env: { PATH: process.env['PATH'], HAVEN_HOME: '/nonexistent' } }, (error, out, err) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err });
-    });
-  });
-}
-
-interface Running extends AsyncDisposable {
-  readonly child: ChildProcess;
-  readonly url: string;
-  readonly admin: string;
-  readonly log: () => string;
-  end(): Promise<number | null>;
-}
-
-async function runGateway(file: string): Promise<Running> {
-  const child = spawn(process.execPath, [launcher, 'gateway', 'run', file, '--json', '--admin', '127.0.0.1:0', '--workers', '1'], { cwd: directory });
-  let out = '';
-  let log = '';
-  child.stdout.on('data', (data: Buffer) => {
-    out += data.toString();
-  });
-  child.stderr.on('data', (data: Buffer) => {
-    log += data.toString();
-  });
-  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  for (let i = 0; i < 200 && !out.includes('"listeners"') && child.exitCode === null; i++) await sleep(50);
-  const line = out.split('\n').find((text) => text.includes('"listeners"'));
-  ok(line, `it did not start: ${log}`);
-  const { listeners, admin } = JSON.parse(line) as { listeners: string[]; admin: string };
-  const end = async () => {
-    child.kill('SIGTERM');
-    return await ended;
-  };
-  return {
-    child,
-    url: `http://${listeners[0]}`,
-    admin,
-    log: () => `${log}${out}`,
-    end,
-    async [Symbol.asyncDispose]() {
-      if (child.exitCode === null) await end();
-    },
-  };
-}
-
 async function writeYaml(name: string, ports: readonly (number | undefined)[], more = ''): Promise<void> {
   const list = ports.map((port) => `127.0.0.1:${port}`).join(', ');
   await writeFile(
@@ -97,16 +42,20 @@ async function writeYaml(name: string, ports: readonly (number | undefined)[], m
 
 test('check says that a file is valid, or every mistake with its line and exit 2', async () => {
   await writeYaml('good.yaml', [1, 2]);
-  deepEqual(await haven('gateway', 'check', 'good.yaml'), { code: 0, out: 'good.yaml is valid: 1 listener, 1 route, 1 service, 2 backends\n', err: '' });
+  deepEqual(await haven({ directory }, 'gateway', 'check', 'good.yaml'), {
+    code: 0,
+    out: 'good.yaml is valid: 1 listener, 1 route, 1 service, 2 backends\n',
+    err: '',
+  });
   await writeYaml('bad.yaml', [1, 70_000], '    balence: x\nwokers: 1\n');
-  const bad = await haven('gateway', 'check', 'bad.yaml');
+  const bad = await haven({ directory }, 'gateway', 'check', 'bad.yaml');
   equal(bad.code, 2);
   match(bad.err, /because it has 3 mistakes:\nbad\.yaml:6: services\.web\.backends\.1 must be an address/);
   match(bad.err, /bad\.yaml:8: services\.web\.balence is not a known key; did you mean "balance"\?/);
   match(bad.err, /bad\.yaml:9: wokers is not a known key; did you mean "workers"\?/);
-  const none = await haven('gateway', 'check', 'none.yaml');
+  const none = await haven({ directory }, 'gateway', 'check', 'none.yaml');
   deepEqual([none.code, none.err], [2, 'haven: Cannot find none.yaml. Next: give the path of a config, or of the folder it is in\n']);
-  equal((await haven('gateway', 'run', 'bad.yaml')).code, 2);
+  equal((await haven({ directory }, 'gateway', 'run', 'bad.yaml')).code, 2);
 });
 
 test('a file of code is evaluated', async () => {
@@ -114,19 +63,20 @@ test('a file of code is evaluated', async () => {
     join(directory, 'gateway.ts'),
     "const ports: number[] = [3000, 3001];\nexport default { listen: '127.0.0.1:0', routes: [{ service: 'web' }], services: { web: { backends: ports.map((port) => `127.0.0.1:${port}`) } } };\n",
   );
-  const { code, out } = await haven('gateway', 'check', 'gateway.ts', '--json');
+  const { code, out } = await haven({ directory }, 'gateway', 'check', 'gateway.ts', '--json');
   deepEqual([code, JSON.parse(out)], [0, { valid: true, listeners: 1, routes: 1, services: 1, backends: 2 }]);
 });
 
 test('run, reload, top and stop: a bad reload is exit 2 and changes nothing, SIGHUP reloads, SIGTERM ends what is in flight', async () => {
   const [a, b, c] = backends.map(({ port }) => port);
   await writeYaml('gateway.yaml', [a, b]);
-  await using gateway = await runGateway('gateway.yaml');
-  const seen = async () => new Set(await Promise.all(Array.from({ length: 12 }, async () => await (await fetch(gateway.url)).text())));
+  await using gateway = await runGateway({ directory });
+  const url = `http://${gateway.address.host}:${gateway.address.port}`;
+  const seen = async () => new Set(await Promise.all(Array.from({ length: 12 }, async () => await (await fetch(url)).text())));
   deepEqual([...(await seen())].sort(), ['a', 'b']);
 
   await writeYaml('gateway.yaml', [b, c]);
-  const reloaded = await haven('gateway', 'reload', '--admin', gateway.admin);
+  const reloaded = await haven({ directory }, 'gateway', 'reload', '--admin', gateway.admin);
   deepEqual(reloaded, { code: 0, out: 'Reloaded: 1 service with 2 backends in force in every worker\n', err: '' });
   deepEqual(
     [...(await seen())].filter((name) => name === 'a'),
@@ -134,7 +84,7 @@ test('run, reload, top and stop: a bad reload is exit 2 and changes nothing, SIG
   );
 
   await writeYaml('gateway.yaml', [a], 'routs: []\n');
-  const bad = await haven('gateway', 'reload', '--admin', gateway.admin);
+  const bad = await haven({ directory }, 'gateway', 'reload', '--admin', gateway.admin);
   equal(bad.code, 2);
   match(bad.err, /gateway\.yaml:8: routs is not a known key; did you mean "routes"\?/);
   ok(!(await seen()).has('a'));
@@ -146,21 +96,21 @@ test('run, reload, top and stop: a bad reload is exit 2 and changes nothing, SIG
   deepEqual([...(await seen())], ['a']);
 
   await sleep(1_200);
-  const top = await haven('gateway', 'top', '--admin', gateway.admin);
+  const top = await haven({ directory }, 'gateway', 'top', '--admin', gateway.admin);
   match(top.out, /^gateway · revision \d+ · 1 worker · .* requests\/s\n\nservice +req\/s +p50 ms +p99 ms +in flight/);
   match(top.out, new RegExp(`^127\\.0\\.0\\.1:${a} +gateway/web +passing +100%`, 'm'));
-  const { out } = await haven('gateway', 'top', '--admin', gateway.admin, '--json', '--count', '2', '--interval', '100ms');
+  const { out } = await haven({ directory }, 'gateway', 'top', '--admin', gateway.admin, '--json', '--count', '2', '--interval', '100ms');
   equal(out.trim().split('\n').length, 2);
 
-  const slow = fetch(`${gateway.url}/slow`);
+  const slow = fetch(`${url}/slow`);
   await sleep(100);
   equal(await gateway.end(), 0);
   equal(await (await slow).text(), 'a');
 });
 
 test('without a gateway there, top and reload say what to do; an admin address that is not loopback is refused', async () => {
-  const top = await haven('gateway', 'top', '--admin', '127.0.0.1:18');
+  const top = await haven({ directory }, 'gateway', 'top', '--admin', '127.0.0.1:18');
   equal(top.code, 1);
   match(top.err, /Cannot reach a gateway at 127\.0\.0\.1:18, because .*ECONNREFUSED.* Next: start one with "haven gateway run"/);
-  equal((await haven('gateway', 'reload', '--admin', '10.0.0.1:80')).code, 2);
+  equal((await haven({ directory }, 'gateway', 'reload', '--admin', '10.0.0.1:80')).code, 2);
 });

@@ -1,5 +1,4 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,9 +6,8 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { steadyLoad } from '#gateway/fixture-load';
 import { isAlive, type LiveBackend, RawClient, startBackend, until } from '#gateway/live-fixture';
-import type { LiveStatus } from '#gateway/live-status';
+import { haven, type RunningGateway, runGateway } from './gateway-fixture.ts';
 
-const launcher = join(import.meta.dirname, '../../../bin/haven.js');
 let directory = '';
 let backends: readonly LiveBackend[] = [];
 
@@ -23,70 +21,20 @@ after(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function haven(...args: readonly string[]): Promise<Ended> {
-  return await new Promise((resolve) => {
-    execFile(process.execPath, [launcher, ...args], { cwd: directory }, (error, out, err) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err });
-    });
-  });
-}
-
-interface Running extends AsyncDisposable {
-  readonly child: ChildProcess;
-  readonly address: { readonly host: string; readonly port: number };
-  readonly admin: string;
-  readonly log: () => string;
-  /** Processes that served, in order. */
-  readonly pids: number[];
-  upgrade(): Promise<Ended>;
-  status(): Promise<LiveStatus>;
-}
-
 function fileOf(more = ''): string {
   const list = backends.map(({ port }) => `127.0.0.1:${port}`).join(', ');
   return `listen: 127.0.0.1:0\nroutes:\n  - service: web\nservices:\n  web:\n    backends: [${list}]\n    check: /ready\n${more}`;
 }
 
-async function runGateway(workers: number): Promise<Running> {
+/** With three backends. */
+async function runWith(workers: number): Promise<RunningGateway> {
   await writeFile(join(directory, 'gateway.yaml'), fileOf());
-  const args = ['gateway', 'run', 'gateway.yaml', '--json', '--admin', '127.0.0.1:0', '--workers', String(workers)];
-  const child = spawn(process.execPath, [launcher, ...args], { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] });
-  let log = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (log += data.toString()));
-  await until(() => log.includes('"listeners"') || child.exitCode !== null, 'the gateway serves', 20_000);
-  const line = log.split('\n').find((text) => text.includes('"listeners"'));
-  ok(line, `it did not start: ${log}`);
-  const { listeners, admin, pid } = JSON.parse(line) as { listeners: string[]; admin: string; pid: number };
-  const [host = '', port = ''] = (listeners[0] ?? '').split(':');
-  const pids = [pid];
-  return {
-    child,
-    address: { host, port: Number(port) },
-    admin,
-    log: () => log,
-    pids,
-    async upgrade() {
-      const ended = await haven('gateway', 'upgrade', '--admin', admin, '--json');
-      if (ended.code === 0) pids.push((JSON.parse(ended.out) as { pid: number }).pid);
-      return ended;
-    },
-    status: async () => (await (await fetch(`http://${admin}/status`)).json()) as LiveStatus,
-    async [Symbol.asyncDispose]() {
-      for (const started of pids) if (isAlive(started)) process.kill(started, 'SIGTERM');
-      await until(() => !pids.some(isAlive), 'every process of the gateway ends', 15_000);
-    },
-  };
+  return await runGateway({ directory }, { workers });
 }
 
 for (const workers of [1, 2]) {
   test(`three upgrades under load fail no request, GET or POST (workers: ${workers})`, async () => {
-    await using gateway = await runGateway(workers);
+    await using gateway = await runWith(workers);
     await until(
       async () => (await gateway.status()).services['gateway/web']?.backends.every(({ health }) => health === 'passing') ?? false,
       'all backends pass',
@@ -116,7 +64,7 @@ for (const workers of [1, 2]) {
 }
 
 test('a request in flight and a tunnel go on in the process that handed over; it ends with the last of them', async () => {
-  await using gateway = await runGateway(1);
+  await using gateway = await runWith(1);
   const slow = new RawClient(gateway.address);
   slow.send('GET /?wait=3000 HTTP/1.1\r\nHost: x\r\n\r\n');
   const socket = new RawClient(gateway.address);
@@ -134,7 +82,7 @@ test('a request in flight and a tunnel go on in the process that handed over; it
 });
 
 test('a new process that cannot serve changes nothing: the old one stays, and the command says why', async () => {
-  await using gateway = await runGateway(1);
+  await using gateway = await runWith(1);
   const load = steadyLoad({ address: gateway.address, ratePerSecond: 200, postShare: 0.3 });
   await writeFile(join(directory, 'gateway.yaml'), fileOf('wokers: 1\n'));
   const bad = await gateway.upgrade();
@@ -146,14 +94,13 @@ test('a new process that cannot serve changes nothing: the old one stays, and th
   ok(sent > 50);
   deepEqual(failures, []);
   await writeFile(join(directory, 'gateway.yaml'), fileOf());
-  equal((await haven('gateway', 'reload', '--admin', gateway.admin)).code, 0);
+  equal((await haven({ directory }, 'gateway', 'reload', '--admin', gateway.admin)).code, 0);
   const { pid } = JSON.parse((await gateway.upgrade()).out) as { pid: number };
   ok(isAlive(pid));
 });
 
 test('while somebody asks whether it is ready, a gateway that is stopped says no before it takes no more connections (R-27)', async () => {
-  await writeFile(join(directory, 'gateway.yaml'), fileOf());
-  await using gateway = await runGateway(1);
+  await using gateway = await runWith(1);
   const ready = async () => (await fetch(`http://${gateway.admin}/ready`).catch(() => undefined))?.status;
   equal(await ready(), 200);
   gateway.child.kill('SIGTERM');
