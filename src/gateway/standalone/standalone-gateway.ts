@@ -1,9 +1,8 @@
 import { mkdir } from 'node:fs/promises';
-import { messageOf, PlatformError } from '#base/errors';
+import { PlatformError } from '#base/errors';
 import { onAbort } from '#base/signal';
-import type { Route } from '#model/route';
 import type { Address, World } from '#world/world';
-import { type GatewayControls, runGateway } from '../gateway.ts';
+import { type GatewayConfig, type GatewayControls, runGateway } from '../gateway.ts';
 import type { Inheritance } from '../inheritance.ts';
 import type { PublicListener } from '../public-listeners.ts';
 import type { SuccessorCommand } from '../successor.ts';
@@ -12,13 +11,11 @@ import { certificatePathIn } from '../tls/authority-folder.ts';
 import { InternalCertificates, type Names } from '../tls/internal-certificates.ts';
 import { RenewalTimer } from '../tls/renewal-timer.ts';
 import type { ServedCertificate } from '../tls/tls-settings.ts';
-import { namesIn, withAddresses } from './backend-names.ts';
-import { FollowedNames } from './followed-names.ts';
-import { lookUpWith } from './look-up.ts';
+import { FollowedRoutes } from './followed-routes.ts';
 import { wantedBy, withOrdered } from './ordered-certificates.ts';
 import { authorityFolderOf, orderedFolderOf, type StandaloneConfig } from './resolve-config.ts';
 import { type SecuredConfig, secureConfig, withIssued } from './secure-config.ts';
-import { StandaloneView } from './standalone-view.ts';
+import { Turns } from './turns.ts';
 
 export interface StandaloneOptions {
   readonly world: World;
@@ -62,130 +59,187 @@ export interface Upgraded {
  * Runs a gateway whose routes come from a file: the same parent, workers and data plane as in a cluster, only what it watches differs. Resolves when it has drained
  * after the signal aborts. INVALID if the file is wrong at the start; later the last good one stays in force.
  */
-export async function runStandalone({ world, state, load, onReady, successor, inheritance, signal }: StandaloneOptions): Promise<void> {
-  const started = await load();
-  const authorityFolder = authorityFolderOf(started, state);
-  const internal = new InternalCertificates(world, authorityFolder);
-  const issue = async (wanted: readonly Names[]) => await internal.issue(wanted);
-  const secure = async (config: StandaloneConfig): Promise<SecuredConfig> => {
-    const secured = await secureConfig(config, { now: world.clock.wall(), issue });
-    return { ...secured, warnings: [...secured.warnings, ...(await internal.warnings())] };
-  };
-  const first = await secure(started);
-  for (const warning of first.warnings) world.log.write('warn', 'certificate', { warning });
-  if (started.accessLog !== undefined) await mkdir(started.accessLog, { recursive: true });
-  const view = new StandaloneView();
-  let planned: readonly Route[] = [];
-  const current = () => withAddresses(planned, names.found);
-  using names = new FollowedNames(world, { lookUpWith, before: inheritance?.legacy.names ?? {}, onChange: () => view.replace(current()) });
-  /** Nothing can fail here: a name that is not found has no backends yet, or those it had. */
-  const follow = async (routes: readonly Route[], { resolver }: StandaloneConfig): Promise<number> => {
-    planned = routes;
-    names.follow(namesIn(routes), resolver);
-    await names.settled();
-    return view.replace(current());
-  };
-  await follow(first.routes, started);
-  let controls: GatewayControls | undefined;
-  let bound: readonly Address[] = [];
-  let inForce: SecuredConfig = first;
-  const listen = ({ listeners }: Pick<SecuredConfig, 'listeners'>) => {
-    bound = controls?.listen(withOrdered(listeners, issuer)) ?? bound;
-  };
-  const issuer = new Issuer(world, {
-    folder: orderedFolderOf(started, state),
-    present: async (challenges) => await controls?.challenge(challenges),
-    onChange: () => listen(inForce),
-  });
-  await issuer.configure(wantedBy(first.listeners));
-  let last: Promise<unknown> = Promise.resolve();
+export async function runStandalone(options: StandaloneOptions): Promise<void> {
+  const { world, state, load } = options;
+  const config = await load();
+  const internal = new InternalCertificates(world, authorityFolderOf(config, state));
+  const secured = await secure(config, { world, internal });
+  for (const warning of secured.warnings) world.log.write('warn', 'certificate', { warning });
+  if (config.accessLog !== undefined) await mkdir(config.accessLog, { recursive: true });
+  await new StandaloneGateway(options, { config, secured, internal }).run();
+}
 
-  const reloadNow = async (): Promise<Reloaded> => {
+/**
+ * Puts in force what the file says, now and at each reload, has certificates issued and renewed, and hands over to a successor.
+ *
+ * S1: reloads, renewals and upgrades come one after the other. S2: one that fails changes nothing.
+ */
+class StandaloneGateway {
+  readonly #options: StandaloneOptions;
+  /** What it was started with; some of it only a restart can change. */
+  readonly #started: StandaloneConfig;
+  readonly #internal: InternalCertificates;
+  readonly #routes: FollowedRoutes;
+  readonly #issuer: Issuer;
+  readonly #renewals: RenewalTimer;
+  readonly #turns: Turns;
+  #inForce: SecuredConfig;
+  #controls: GatewayControls | undefined;
+  #bound: readonly Address[] = [];
+
+  constructor(
+    options: StandaloneOptions,
+    first: { readonly config: StandaloneConfig; readonly secured: SecuredConfig; readonly internal: InternalCertificates },
+  ) {
+    const { world, state, inheritance } = options;
+    this.#options = options;
+    this.#started = first.config;
+    this.#inForce = first.secured;
+    this.#internal = first.internal;
+    this.#turns = new Turns(world.log);
+    this.#routes = new FollowedRoutes(world, inheritance?.legacy.names ?? {});
+    this.#issuer = new Issuer(world, {
+      folder: orderedFolderOf(first.config, state),
+      present: async (challenges) => await this.#controls?.challenge(challenges),
+      onChange: () => this.#listen(this.#inForce),
+    });
+    this.#renewals = new RenewalTimer(world, async () => await this.#renew());
+  }
+
+  /** Resolves when it has drained. */
+  async run(): Promise<void> {
+    const { listeners, routes } = this.#inForce;
+    using _names = this.#routes;
+    await this.#routes.follow(routes, this.#started.resolver);
+    await this.#issuer.configure(wantedBy(listeners));
+    using _renewals = this.#renewals;
+    await using _orders = { [Symbol.asyncDispose]: async () => await this.#issuer.stop() };
+    using _ending = onAbort(this.#options.signal, () => {
+      this.#renewals[Symbol.dispose]();
+      void this.#issuer.stop();
+    });
+    await runGateway(this.#gatewayConfig());
+  }
+
+  #gatewayConfig(): GatewayConfig {
+    const { world, inheritance, signal } = this.#options;
+    const { name, admin, workers, accessLog, drainMs, preDrainMs } = this.#started;
+    const [{ address }] = this.#inForce.listeners as [PublicListener, ...PublicListener[]];
+    return {
+      world,
+      view: this.#routes.view,
+      name,
+      address,
+      adminAddress: admin,
+      options: {
+        ...(workers === undefined ? {} : { workers }),
+        ...(accessLog === undefined ? {} : { accessLogDirectory: accessLog }),
+        ...(inheritance === undefined ? {} : { inheritance }),
+        drainMs,
+        preDrainMs,
+        orders: this.#issuer.orders,
+        onStart: (controls) => this.#onStart(controls),
+        onReady: ({ adminAddress }) => this.#onReady(adminAddress),
+        reload: async () => await this.#reload(),
+        upgrade: async () => await this.#upgrade(),
+      },
+      signal,
+    };
+  }
+
+  #onStart(controls: GatewayControls): void {
+    this.#controls = controls;
+    this.#listen(this.#inForce);
+    this.#renewals.follow(issuedIn(this.#inForce));
+  }
+
+  #onReady(admin: Address): void {
+    const { state, onReady } = this.#options;
+    this.#issuer.start();
+    const hasAuthority = issuedNamesIn(this.#inForce).length > 0;
+    const authority = hasAuthority ? { authority: certificatePathIn(authorityFolderOf(this.#started, state)) } : {};
+    onReady({ listeners: this.#bound, admin, ...authority }, async () => await this.#reload());
+  }
+
+  async #reload(): Promise<Reloaded> {
+    return await this.#turns.take(async () => await this.#reloadNow(), 'config not reloaded; the last good one stays');
+  }
+
+  async #reloadNow(): Promise<Reloaded> {
+    const { world, load, signal } = this.#options;
     const config = await load();
-    const secured = await secure(config);
-    await issuer.configure(wantedBy(secured.listeners));
+    const secured = await secure(config, { world, internal: this.#internal });
+    await this.#replaceListeners(secured);
+    // From here on nothing can fail.
+    this.#internal.keepOnly(issuedNamesIn(secured));
+    this.#renewals.follow(issuedIn(secured));
+    const revision = await this.#routes.follow(secured.routes, config.resolver);
+    await this.#routes.applied(revision, signal);
+    const facts = { revision, services: config.routes.length, backends: this.#routes.backends };
+    const warnings = [...needsRestart(this.#started, config), ...secured.warnings];
+    world.log.write('info', 'config reloaded', { ...facts, warnings: warnings.join('; ') });
+    return { ...facts, warnings };
+  }
+
+  /** A listener that cannot be had refuses the whole config (S2). */
+  async #replaceListeners(secured: SecuredConfig): Promise<void> {
+    await this.#issuer.configure(wantedBy(secured.listeners));
     try {
-      // A listener that cannot be had refuses the whole reload; after it nothing can fail.
-      listen(secured);
+      this.#listen(secured);
     } catch (error) {
-      await issuer.configure(wantedBy(inForce.listeners));
+      await this.#issuer.configure(wantedBy(this.#inForce.listeners));
       throw error;
     }
-    inForce = secured;
-    internal.keepOnly(issuedNamesIn(secured));
-    renewals.follow(issuedIn(secured));
-    const revision = await follow(secured.routes, config);
-    await view.applied(revision, signal);
-    const backends = current().reduce((sum, route) => sum + route.backends.length, 0);
-    const warnings = [...needsRestart(started, config), ...secured.warnings];
-    world.log.write('info', 'config reloaded', { revision, services: config.routes.length, backends, warnings: warnings.join('; ') });
-    return { revision, services: config.routes.length, backends, warnings };
-  };
-  // One after the other, in the order in which they were asked for.
-  const inTurn = async <Result>(action: () => Promise<Result>, failure: string): Promise<Result> => {
-    const next = last.then(action, action);
-    last = next.catch((error: unknown) => world.log.write('error', failure, { cause: messageOf(error) }));
-    return await next;
-  };
-  const renewNow = async (): Promise<readonly ServedCertificate[]> => {
-    const listeners = await withIssued(inForce.listeners, issue);
-    listen({ listeners });
-    inForce = { ...inForce, listeners };
-    const issued = issuedIn(inForce);
-    world.log.write('info', 'certificates renewed', { certificates: issued.length });
+    this.#inForce = secured;
+  }
+
+  /** Listens with the certificates that are there by now. */
+  #listen({ listeners }: Pick<SecuredConfig, 'listeners'>): void {
+    this.#bound = this.#controls?.listen(withOrdered(listeners, this.#issuer)) ?? this.#bound;
+  }
+
+  async #renew(): Promise<readonly ServedCertificate[]> {
+    return await this.#turns.take(async () => await this.#renewNow(), 'certificates not renewed; the old ones stay, and it is tried again');
+  }
+
+  async #renewNow(): Promise<readonly ServedCertificate[]> {
+    const listeners = await withIssued(this.#inForce.listeners, async (wanted) => await this.#internal.issue(wanted));
+    this.#listen({ listeners });
+    this.#inForce = { ...this.#inForce, listeners };
+    const issued = issuedIn(this.#inForce);
+    this.#options.world.log.write('info', 'certificates renewed', { certificates: issued.length });
     return issued;
-  };
-  using renewals = new RenewalTimer(world, async () => await inTurn(renewNow, 'certificates not renewed; the old ones stay, and it is tried again'));
-  await using _orders = { [Symbol.asyncDispose]: async () => await issuer.stop() };
-  using _ending = onAbort(signal, () => {
-    renewals[Symbol.dispose]();
-    void issuer.stop();
-  });
-  const reload = async () => await inTurn(reloadNow, 'config not reloaded; the last good one stays');
-  const upgradeNow = async (): Promise<Upgraded> => {
+  }
+
+  async #upgrade(): Promise<Upgraded> {
+    return await this.#turns.take(async () => await this.#upgradeNow(), 'gateway not upgraded; this process goes on');
+  }
+
+  async #upgradeNow(): Promise<Upgraded> {
+    const { successor } = this.#options;
+    const controls = this.#controls;
     if (successor === undefined || controls === undefined) throw new PlatformError('UNSUPPORTED', 'Cannot upgrade a gateway that is part of another program');
     // The new process orders from when it serves: one at a time.
-    await issuer.stop();
+    await this.#issuer.stop();
     try {
-      const successful = await controls.handOver({ ...successor, names: Object.fromEntries(names.found) });
+      const successful = await controls.handOver({ ...successor, names: Object.fromEntries(this.#routes.names) });
       // The new process has made its own.
-      renewals[Symbol.dispose]();
+      this.#renewals[Symbol.dispose]();
       return { ...successful, before: process.pid };
     } catch (error) {
-      issuer.start();
+      this.#issuer.start();
       throw error;
     }
-  };
+  }
+}
 
-  const [{ address }] = first.listeners as [PublicListener, ...PublicListener[]];
-  await runGateway({
-    world,
-    view,
-    name: started.name,
-    address,
-    adminAddress: started.admin,
-    options: {
-      ...(started.workers === undefined ? {} : { workers: started.workers }),
-      ...(started.accessLog === undefined ? {} : { accessLogDirectory: started.accessLog }),
-      drainMs: started.drainMs,
-      preDrainMs: started.preDrainMs,
-      reload,
-      upgrade: async () => await inTurn(upgradeNow, 'gateway not upgraded; this process goes on'),
-      ...(inheritance === undefined ? {} : { inheritance }),
-      onStart: (given) => {
-        controls = given;
-        listen(first);
-        renewals.follow(issuedIn(first));
-      },
-      orders: issuer.orders,
-      onReady: ({ adminAddress }) => {
-        issuer.start();
-        const authority = issuedNamesIn(inForce).length === 0 ? {} : { authority: certificatePathIn(authorityFolder) };
-        onReady({ listeners: bound, admin: adminAddress, ...authority }, reload);
-      },
-    },
-    signal,
-  });
+async function secure(
+  config: StandaloneConfig,
+  { world, internal }: { readonly world: World; readonly internal: InternalCertificates },
+): Promise<SecuredConfig> {
+  const issue = async (wanted: readonly Names[]) => await internal.issue(wanted);
+  const secured = await secureConfig(config, { now: world.clock.wall(), issue });
+  return { ...secured, warnings: [...secured.warnings, ...(await internal.warnings())] };
 }
 
 function issuedIn({ listeners }: SecuredConfig): readonly ServedCertificate[] {
