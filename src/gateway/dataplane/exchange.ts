@@ -155,7 +155,7 @@ export class Exchange implements HeldRequest {
 
   #hold(service: Service, now: number): void {
     if (this.heldUntil === 0) this.heldUntil = now + LIMITS.holdMs;
-    if (now >= this.heldUntil) {
+    if (now >= this.heldUntil || service.isRetired) {
       this.answerSelf(NOBODY_IN_TIME);
       return;
     }

@@ -40,6 +40,9 @@ export class Service {
   inFlight = 0;
   readonly tcp = new TcpCounts();
 
+  /** Its route is gone: nobody looks after who waits. */
+  isRetired = false;
+
   /** Some backend is still young: its weight grows. */
   isRamping = false;
 
@@ -128,6 +131,7 @@ export class Service {
 
   /** The route is gone: what is in flight goes on, what is held fails. */
   retire(): void {
+    this.isRetired = true;
     this.backends = [];
     this.refresh();
     this.#held.giveUpAll();
@@ -249,8 +253,9 @@ export class Service {
     return { retry: false, because: 'budget' };
   }
 
-  /** Lets a request wait until somebody is usable. False if too many wait. */
+  /** Lets a request wait until somebody is usable. False if too many wait, or nobody will ever be. */
   hold(request: HeldRequest): boolean {
+    if (this.isRetired) return false;
     if (!this.#held.add(request, { requests: this.#policy.maxWaiting, bytes: LIMITS.heldBytes })) {
       this.counts.overflows++;
       return false;
