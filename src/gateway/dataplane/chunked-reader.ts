@@ -57,6 +57,11 @@ export class ChunkedReader {
     this.done = false;
   }
 
+  /** Seen of the trailers so far: those to pass on are not longer. */
+  get trailerBytes(): number {
+    return this.#trailerBytes;
+  }
+
   /** Trailer lines to pass on, each with its CRLF. Complete once `done`. */
   get trailers(): string {
     return this.#trailers;

@@ -79,8 +79,10 @@ export class RequestBody {
    */
   take(bytes: Buffer, from: number, end: number, wire: Wire | undefined): number {
     const most = this.#kind === BODY.length ? Math.min(this.#left, end - from) : end - from;
-    const fits = this.#length - this.#headLength + most + chunkMarginBytes <= LIMITS.replayBytes;
-    if (this.isReplayable && fits && this.#makeRoom(most + chunkMarginBytes)) {
+    // Trailers that came in earlier reads are written with the end.
+    const room = most + chunkMarginBytes + (this.#kind === BODY.chunked ? (this.#chunked?.trailerBytes ?? 0) : 0);
+    const fits = this.#length - this.#headLength + room <= LIMITS.replayBytes;
+    if (this.isReplayable && fits && this.#makeRoom(room)) {
       const out = (this.#slab as Views).bytes;
       const before = this.#length;
       const at = this.#put(bytes, from, end, out, before);
