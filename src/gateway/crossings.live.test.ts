@@ -1,5 +1,5 @@
-import { match, ok } from 'node:assert/strict';
-import type { Socket } from 'node:net';
+import { equal, match, ok } from 'node:assert/strict';
+import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { startDataplane } from './fixture-dataplane.ts';
 import { backendAt, pause, RawClient, routeTo, until } from './live-fixture.ts';
@@ -40,4 +40,52 @@ test('trailers of a request that come in several reads reach the backend whole, 
     ok(request.startsWith(`POST /${length} `) && request.endsWith(`\r\n0\r\n${lines.join('')}\r\n`), `with ${length} bytes: ${request.slice(-300)}`);
     client.close();
   }
+});
+
+test('after an answer that said that the connection ends no other request is taken from it, though the rest of the body has come', async () => {
+  using backend = new RecordingBackend();
+  const asked: Socket[] = [];
+  backend.answer = (socket) => asked.push(socket);
+  using live = await startDataplane([routeTo([backendAt(1, await backend.listen())])]);
+  const client = new RawClient(live.address);
+  client.send('POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf');
+  await until(() => asked.length === 1, 'the head is at the backend');
+  asked[0]?.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nan');
+  await client.receive(/Connection: close\r\n\r\nan/i);
+  client.send(`half${get('/second')}`);
+  await pause(50);
+  asked[0]?.write('sw');
+  const text = await client.ended();
+  ok(text.endsWith('\r\n\r\nansw'), text);
+  equal(backend.requests.filter((request) => request.startsWith('GET /second')).length, 0);
+  client.close();
+});
+
+test('a client that sends requests and reads no answers makes the gateway keep few of them', async () => {
+  const body = 'a'.repeat(32 * 1024);
+  const count = 1_500;
+  using backend = new RecordingBackend();
+  backend.answer = (socket) => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  using live = await startDataplane([routeTo([backendAt(1, await backend.listen())])]);
+  const socket = connect(live.address);
+  socket.pause();
+  let received = 0;
+  socket.on('data', (bytes: Buffer) => {
+    received += bytes.length;
+  });
+  socket.pause();
+  socket.write(Array.from({ length: count }, (_, i) => get(`/${i}`)).join(''));
+  let before = -1;
+  await until(async () => {
+    const same = before === backend.requests.length;
+    before = backend.requests.length;
+    await pause(200);
+    return same && before > 0;
+  }, 'nothing moves any more');
+  // What the kernels of both sides take for a connection is some megabytes.
+  ok(before * body.length < 16 * 1024 * 1024, `${before} answers of ${body.length} bytes were fetched`);
+  socket.resume();
+  await until(() => received > count * body.length, 'all answers come in the end', 20_000);
+  equal(backend.requests.map((request) => request.split(' ')[1]).join(' '), Array.from({ length: count }, (_, i) => `/${i}`).join(' '));
+  socket.destroy();
 });

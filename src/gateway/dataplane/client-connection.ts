@@ -18,7 +18,12 @@ import type { ClientWire, WireUser } from './wire.ts';
 /** head: between or in heads · body: reading a request's body · wait: the request is complete · linger: answered for the last time. */
 const PHASE = { head: 0, body: 1, wait: 2, tunnel: 3, linger: 4, closed: 5 } as const;
 
-/** A client's HTTP/1.1 connection: one exchange at a time, in order (pipelined requests wait as bytes). */
+/**
+ * A client's HTTP/1.1 connection: one exchange at a time, in order (pipelined requests wait as bytes).
+ *
+ * K1: no request is taken up before the answers to those ahead of it have been taken, so that a client that does not read them makes us keep one. K2: once an answer has
+ * said that the connection ends, no other request is taken from it.
+ */
 export class ClientConnection implements WireUser, ClientStream, Client {
   next: Client | undefined;
   previous: Client | undefined;
@@ -71,8 +76,12 @@ export class ClientConnection implements WireUser, ClientStream, Client {
     this.#plane.tick();
     switch (this.#phase) {
       case PHASE.head:
-        this.#readHead(bytes, 0, count);
-        this.#readAhead();
+        // K1.
+        if (this.wire.isPending) this.#keepAhead(bytes, 0, count);
+        else {
+          this.#readHead(bytes, 0, count);
+          this.#readAhead();
+        }
         break;
       case PHASE.body:
         this.#takeBody(bytes, 0, count);
@@ -98,6 +107,7 @@ export class ClientConnection implements WireUser, ClientStream, Client {
     else if (this.#phase === PHASE.body) this.deadlineAt = now + LIMITS.bodyIdleMs;
     else if (this.#phase === PHASE.wait) this.deadlineAt = Number.POSITIVE_INFINITY;
     this.#exchange.clientWritable();
+    this.#readAhead();
   }
 
   onEnded(): void {
@@ -151,7 +161,7 @@ export class ClientConnection implements WireUser, ClientStream, Client {
 
   /** Ends the connection then, if no request has come on it; one that comes ends it with its answer. */
   endWhenIdle(at: number): void {
-    if (this.#phase === PHASE.head && this.#waiting === undefined) this.deadlineAt = Math.min(this.deadlineAt, at);
+    if (this.#phase === PHASE.head && this.#waiting === undefined && this.#ahead === undefined) this.deadlineAt = Math.min(this.deadlineAt, at);
   }
 
   destroy(): void {
@@ -240,7 +250,7 @@ export class ClientConnection implements WireUser, ClientStream, Client {
 
   /** Goes on with bytes that came before their turn. */
   #readAhead(): void {
-    while (!this.#isReading && this.#phase === PHASE.head && this.#ahead !== undefined) {
+    while (!this.#isReading && this.#phase === PHASE.head && this.#ahead !== undefined && !this.wire.isPending) {
       const ahead = this.#takeAhead() as Buffer;
       this.#readHead(ahead, 0, ahead.length);
     }
@@ -266,7 +276,9 @@ export class ClientConnection implements WireUser, ClientStream, Client {
 
   beginAnswer(source: Buffer, head: Head, extraLine: string): void {
     this.#rate.begin();
-    this.#framer.begin(source, head, extraLine, this.#closes);
+    // K2.
+    if (this.#closes) this.#keeps = false;
+    this.#framer.begin(source, head, extraLine, !this.#keeps);
   }
 
   addBody(bytes: Buffer, from: number, to: number): void {
