@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { toBytes } from '#base/bytes';
 import { messageOf, PlatformError } from '#base/errors';
 import type { Name } from '#base/name';
 import { onAbort } from '#base/signal';
@@ -9,6 +8,7 @@ import { Mirror } from '#model/mirror';
 import type { BackendReport, GatewayStatus, Route } from '#model/route';
 import type { StoreView } from '#model/store-view';
 import type { Address, NetworkResponse, NetworkServer, ServedRequest, UnixMs, World } from '#world/world';
+import { answerPost, page } from './admin-page.ts';
 import { backendKey } from './dataplane/backend.ts';
 import { HealthChecks } from './health-checks.ts';
 import { type HttpsConfig, HttpsRoutes } from './https-routes.ts';
@@ -73,9 +73,6 @@ export interface GatewayConfig {
   /** Aborting drains and stops it. */
   readonly signal: AbortSignal;
 }
-
-/** Sent with every POST to the admin address. */
-export const ADMIN_FIELD = 'haven-admin';
 
 const samplePeriodMs = 1_000;
 const defaultDrainMs = 10_000;
@@ -167,6 +164,24 @@ class Gateway {
   }
 
   async run(): Promise<void> {
+    try {
+      await this.#serve();
+    } catch (error) {
+      await this.#giveUp();
+      throw error;
+    }
+  }
+
+  /** What was begun would keep the process from ending. */
+  async #giveUp(): Promise<void> {
+    this.#end.abort();
+    this.#mirrorStop.abort();
+    this.#checks[Symbol.dispose]();
+    this.#https?.[Symbol.dispose]();
+    await this.#workers[Symbol.asyncDispose]();
+  }
+
+  async #serve(): Promise<void> {
     const { signal, options = {}, address, adminAddress } = this.#config;
     const { log } = this.#world;
     const saved = await this.#store?.load();
@@ -461,25 +476,6 @@ const NO_TRAFFIC: ServiceTraffic = {
 function defaultWorkers(): number {
   const cores = availableParallelism();
   return cores <= fewCores ? 1 : Math.min(mostDefaultWorkers, cores >> 1);
-}
-
-async function answerPost(headers: ServedRequest['headers'], action: (() => Promise<object>) | undefined): Promise<NetworkResponse> {
-  // A web page can make its visitor's browser send a POST, but not with a field of our own.
-  if (action === undefined || headers[ADMIN_FIELD] === undefined) return page(404, 'text/plain', 'only for a gateway whose routes come from a file\n');
-  try {
-    return page(200, 'application/json', JSON.stringify(await action()));
-  } catch (error) {
-    const { code, message, details } = error instanceof PlatformError ? error : { code: 'INTERNAL', message: messageOf(error), details: {} };
-    return page(code === 'INTERNAL' ? 500 : 400, 'application/json', JSON.stringify({ error: { code, message, details } }));
-  }
-}
-
-function page(status: number, type: string, text: string): NetworkResponse {
-  return { status, headers: { 'content-type': type }, body: once(toBytes(text)) };
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 async function raceAbort(promise: Promise<void>, signal: AbortSignal): Promise<void> {

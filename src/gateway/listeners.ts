@@ -10,7 +10,9 @@ export interface ListeningHandle {
 
 type HandleMaker = (host: string, port: number, family: 4 | 6) => ListeningHandle | number;
 
-const addressInUse = -98;
+/** What the system says, as `errno` of Linux. */
+const SYSTEM = { notPermitted: -13, addressInUse: -98, noSuchAddress: -99 } as const;
+const lowPorts = 1_024;
 
 /** A handle that was bound by us or by the process before us. */
 export interface Bound {
@@ -32,7 +34,7 @@ export function takeListener(inherited: Map<string, ListeningHandle> | undefined
  * Binds a port without accepting on it. The parent keeps it, workers accept on it: while a worker is replaced, connections wait in the kernel and none is refused.
  *
  * `net.Server` would begin to accept in this process. Node's `cluster` module has the same need, and this is the function it uses.
- * LOCKED if the port is in use; INVALID if the host is not an address of this machine.
+ * LOCKED if the port is in use; INVALID if the host is not an address of this machine, or the port may not be had. Both say what to do next.
  */
 export function bindListener(address: Address): Bound {
   const host = address.host === 'localhost' ? '127.0.0.1' : address.host;
@@ -46,9 +48,28 @@ export function bindListener(address: Address): Bound {
   const problem = typeof handle === 'number' ? handle : handle.getsockname(bound);
   if (typeof handle === 'number' || problem !== 0) {
     if (typeof handle !== 'number') handle.close();
-    const code = problem === addressInUse ? 'LOCKED' : 'INVALID';
-    const why = problem === addressInUse ? 'another program listens there' : `the system refused it (${problem})`;
-    throw new PlatformError(code, `Cannot listen on ${host}:${address.port}, because ${why}`, { host, port: address.port, system: problem });
+    const system = Number(problem);
+    const { why, next } = explained(system, address.port);
+    const code = system === SYSTEM.addressInUse ? 'LOCKED' : 'INVALID';
+    const where = family === 6 ? `[${host}]:${address.port}` : `${host}:${address.port}`;
+    throw new PlatformError(code, `Cannot listen on ${where}, because ${why}`, { host, port: address.port, system, next });
   }
   return { handle, address: { host, port: bound.port ?? address.port } };
+}
+
+function explained(system: number, port: number): { readonly why: string; readonly next: string } {
+  switch (system) {
+    case SYSTEM.addressInUse:
+      return { why: 'another program listens there', next: `end it ("ss -ltnp sport = :${port}" shows which), or take another port` };
+    case SYSTEM.noSuchAddress:
+      return { why: 'this machine does not have that address', next: 'take one that "ip address" shows, or 0.0.0.0 or [::] for all' };
+    case SYSTEM.notPermitted:
+      if (port < lowPorts)
+        return {
+          why: `ports below ${lowPorts} are for programs that have the right to them`,
+          next: 'give it CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities), or take a higher port',
+        };
+      break;
+  }
+  return { why: `the system refused it (errno ${-system})`, next: 'take another address' };
 }

@@ -114,3 +114,21 @@ test('without a gateway there, top and reload say what to do; an admin address t
   match(top.err, /Cannot reach a gateway at 127\.0\.0\.1:18, because .*ECONNREFUSED.* Next: start one with "haven gateway run"/);
   equal((await haven({ directory }, 'gateway', 'reload', '--admin', '10.0.0.1:80')).code, 2);
 });
+
+test('a gateway that cannot have its ports, or its folders, says why and ends with an exit code that tells it', async () => {
+  const [a = 0] = backends.map(({ port }) => port);
+  const file = (listen: string, admin: string, more = '') =>
+    `listen: ${listen}\nadmin: ${admin}\n${more}routes: [{ service: web }]\nservices: { web: { backends: ['127.0.0.1:${a}'] } }\n`;
+  const cases: readonly (readonly [string, number, RegExp])[] = [
+    [file(`127.0.0.1:${a}`, '127.0.0.1:0'), 6, /^haven: Cannot listen on 127\.0\.0\.1:\d+, because another program listens there\. Next: /],
+    [file('127.0.0.1:0', `127.0.0.1:${a}`), 6, /^haven: Cannot listen on 127\.0\.0\.1:\d+, because another program listens there\. Next: /],
+    [file('192.0.2.77:8080', '127.0.0.1:0'), 2, /^haven: Cannot listen on 192\.0\.2\.77:8080, because this machine does not have that address\. Next: /],
+    [file('127.0.0.1:0', '127.0.0.1:0', 'accessLog: /dev/null/logs\n'), 2, /^haven: Cannot use \/dev\/null\/logs for "accessLog", because .*\. Next: /],
+  ];
+  for (const [text, code, message] of cases) {
+    await writeFile(join(directory, 'stuck.yaml'), text);
+    const ended = await haven({ directory }, 'gateway', 'run', 'stuck.yaml');
+    equal(ended.code, code, `${text}${ended.err}`);
+    match(ended.err, message);
+  }
+});

@@ -7,6 +7,9 @@ import type { Address } from '#world/world';
 
 const launcher = join(import.meta.dirname, '../../../bin/haven.js');
 
+/** Of a command that ends by itself. */
+const endsWithinMs = 60_000;
+
 /** Where commands run. */
 export interface Place {
   readonly directory: string;
@@ -21,11 +24,12 @@ export interface Ended {
   readonly err: string;
 }
 
-/** Runs one command to its end. */
+/** Runs one command to its end; -1 for one that does not come to it. */
 export async function haven(place: Place, ...args: readonly string[]): Promise<Ended> {
   return await new Promise((resolve) => {
-    execFile(process.execPath, [launcher, ...args], { cwd: place.directory, env: environment(place) }, (error, out, err) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err });
+    const how = { cwd: place.directory, env: environment(place), timeout: endsWithinMs, killSignal: 'SIGKILL' } as const;
+    execFile(process.execPath, [launcher, ...args], how, (error, out, err) => {
+      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, out, err });
     });
   });
 }

@@ -1,5 +1,5 @@
-import { mkdir } from 'node:fs/promises';
-import { PlatformError } from '#base/errors';
+import { access, constants, mkdir } from 'node:fs/promises';
+import { messageOf, PlatformError } from '#base/errors';
 import { onAbort } from '#base/signal';
 import type { Address, World } from '#world/world';
 import { type GatewayConfig, type GatewayControls, runGateway } from '../gateway.ts';
@@ -65,7 +65,7 @@ export async function runStandalone(options: StandaloneOptions): Promise<void> {
   const internal = new InternalCertificates(world, authorityFolderOf(config, state));
   const secured = await secure(config, { world, internal });
   for (const warning of secured.warnings) world.log.write('warn', 'certificate', { warning });
-  if (config.accessLog !== undefined) await mkdir(config.accessLog, { recursive: true });
+  if (config.accessLog !== undefined) await makeLogFolder(config.accessLog);
   await new StandaloneGateway(options, { config, secured, internal }).run();
 }
 
@@ -240,6 +240,17 @@ async function secure(
   const issue = async (wanted: readonly Names[]) => await internal.issue(wanted);
   const secured = await secureConfig(config, { now: world.clock.wall(), issue });
   return { ...secured, warnings: [...secured.warnings, ...(await internal.warnings())] };
+}
+
+/** INVALID if it cannot be written to: a worker that finds that out would end again and again. */
+async function makeLogFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    const next = 'name a folder that the gateway may write to';
+    throw new PlatformError('INVALID', `Cannot use ${folder} for "accessLog", because ${messageOf(error)}`, { folder, next }, { cause: error });
+  }
 }
 
 function issuedIn({ listeners }: SecuredConfig): readonly ServedCertificate[] {
