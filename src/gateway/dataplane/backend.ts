@@ -196,8 +196,8 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
     this.pace.forget();
   }
 
-  /** It was ejected, its time is over, and nobody tries it yet. */
+  /** It was ejected, its time is over, and nobody tries it yet. While its checks fail nobody need try it to know. */
   isHalfOpen(now: number): boolean {
-    return this.suspicion === 'none' && !this.isProbed && !this.draining && ejectionPhase(this.ejection, now) === 'half-open';
+    return this.health !== 'failing' && this.suspicion === 'none' && !this.isProbed && !this.draining && ejectionPhase(this.ejection, now) === 'half-open';
   }
 }

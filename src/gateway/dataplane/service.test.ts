@@ -94,6 +94,27 @@ test('an ejected backend is tried by one request that may be repeated, and by an
   equal(served.backend('a').ejection.timesEjected, 0);
 });
 
+test('no request tries an ejected backend that fails its checks, and none a backup while primaries serve (R-20, R-23)', () => {
+  const served = new Served('abc', { slowStartMs: 0 });
+  served.answer('a', 502, { times: 5 });
+  served.backend('a').health = 'failing';
+  served.service.refresh();
+  served.now += 60_000;
+  equal(served.gets(), 'bc', 'its checks say that it would fail');
+  served.backend('a').health = 'passing';
+  served.service.refresh();
+  equal(served.gets(), 'abc', 'an open port is a reason to try');
+  const withBackup = [config('a'), config('b'), config('c', { tier: 'backup' })];
+  served.configure(route(withBackup, { slowStartMs: 0 }));
+  served.answer('a', 200);
+  served.answer('c', 502, { times: 5 });
+  served.now += 60_000;
+  equal(served.gets(), 'ab');
+  for (const name of 'ab') served.backend(name).health = 'failing';
+  served.service.refresh();
+  ok(served.gets().includes('c'), 'it is tried when it is needed');
+});
+
 test('one that says it is about to go is left alone without a failure, but never more than half of them (R-20)', () => {
   const served = new Served('abc');
   served.answer('a', 503, { closes: true });

@@ -195,7 +195,10 @@ export class Service {
 
   #halfOpen(tried: readonly Backend[] | undefined, now: number, who: Admitted): Backend | undefined {
     const since = who.mayRepeat ? now : now - safeProbeMs;
-    const probed = this.backends.find((backend) => backend.isHalfOpen(since) && !tried?.includes(backend));
+    const { from } = this.#choice;
+    // a backup that nobody needs now is tried when somebody does.
+    const needsBackups = from !== 'primary' && from !== 'unchecked';
+    const probed = this.backends.find((backend) => backend.isHalfOpen(since) && (needsBackups || backend.tier === 'primary') && !tried?.includes(backend));
     if (probed !== undefined) probed.isProbed = true;
     return probed;
   }
