@@ -10,6 +10,9 @@ const COLON = 58;
 const hashSeed = 0x811c9dc5;
 const hashPrime = 0x01000193;
 
+/** A segment that is a dot or two. Some backends read an escaped slash as a slash, and a segment only up to a semicolon. */
+const STEPS_OUT = /(?:^|\/|%2F)\.\.?(?:;|\/|%2F|$)/;
+
 interface Leaf<Target> {
   readonly bytes: Buffer;
   readonly target: Target;
@@ -117,7 +120,7 @@ export class RoutingTable<Target> {
     }
     if (host.prefixes.size === 0) return host.root;
     const decoded = raw.replace(/%[0-9a-f]{2}/gi, unreserved);
-    if (decoded.split('/').some((segment) => segment === '.' || segment === '..')) {
+    if (STEPS_OUT.test(decoded)) {
       this.isAmbiguous = true;
       return undefined;
     }
