@@ -3,7 +3,8 @@
  * cost. They are not documented, so every use has a fallback.
  */
 export interface StreamHandle {
-  writeBuffer?(request: object, bytes: Buffer): number;
+  /** Takes a request and gives an error number, 0 for none; later versions of Node take none and give one if the write is not over, else the number. */
+  writeBuffer?(request: object | null, bytes: Buffer): number | WriteRequest<never>;
   useUserBuffer?(buffer: Buffer): void;
   readStart?(): number;
   readStop?(): number;
@@ -17,32 +18,62 @@ export interface WriteRequest<Owner> {
   owner: Owner | undefined;
   bytes: Buffer | undefined;
   oncomplete: (status: number) => void;
+  /** Of a write that was over before anybody could be told. */
+  readonly writeStatus?: number | null;
 }
 
 interface StreamInternals {
   readonly WriteWrap: new () => WriteRequest<never>;
+  /** `writeBuffer` gives the request, rather than taking one. */
+  readonly givesRequest: boolean;
   readonly streamBaseState: Int32Array;
   readonly kLastWriteWasAsync: number;
+  readonly kLastWriteErr: number;
   readonly kReadBytesOrError: number;
 }
 
 /** `undefined`: use the public streams. */
 export const internals = knownInternals();
 
+let spare: WriteRequest<never> | undefined;
+
 /** The handle of a socket, whatever it has of what is known here. */
 export function handleOf(socket: object): StreamHandle | null {
   return (socket as { readonly _handle: StreamHandle | null })._handle;
+}
+
+/**
+ * Hands bytes to the kernel. Gives 0 if it took them all, a number below 0 if the connection broke, or the request of a write that is not over: its `oncomplete`
+ * is called later, with the same numbers. The bytes must not change before.
+ */
+export function writeTo(known: StreamInternals, handle: Required<StreamHandle>, bytes: Buffer): number | WriteRequest<never> {
+  if (known.givesRequest) return writtenFor(known, handle.writeBuffer(null, bytes));
+  const request = spare ?? new known.WriteWrap();
+  const result = handle.writeBuffer(request, bytes);
+  if (result === 0 && known.streamBaseState[known.kLastWriteWasAsync] !== 0) {
+    spare = undefined;
+    return request;
+  }
+  spare = request;
+  return result;
+}
+
+/** What came of a write for which the request is given. */
+export function writtenFor(known: StreamInternals, result: number | WriteRequest<never>): number | WriteRequest<never> {
+  if (typeof result === 'number') return result;
+  const failure = known.streamBaseState[known.kLastWriteErr] as number;
+  return failure === 0 ? (result.writeStatus ?? result) : failure;
 }
 
 function knownInternals(): StreamInternals | undefined {
   if (process.env['HAVEN_GATEWAY_WRITES'] === 'stream') return undefined;
   try {
     const binding = (process as unknown as { binding(name: string): Partial<StreamInternals> }).binding('stream_wrap');
-    const { WriteWrap, streamBaseState, kLastWriteWasAsync, kReadBytesOrError } = binding;
-    if (typeof WriteWrap !== 'function' || streamBaseState === undefined || kLastWriteWasAsync === undefined || kReadBytesOrError === undefined)
-      return undefined;
-    // Later versions of Node return the request instead of taking it; there the stream is used.
-    return 'kLastWriteErr' in binding ? undefined : { WriteWrap, streamBaseState, kLastWriteWasAsync, kReadBytesOrError };
+    const { WriteWrap, streamBaseState, kLastWriteWasAsync = -1, kLastWriteErr = -1, kReadBytesOrError } = binding;
+    const givesRequest = kLastWriteErr >= 0;
+    if (typeof WriteWrap !== 'function' || streamBaseState === undefined || kReadBytesOrError === undefined) return undefined;
+    if (!givesRequest && kLastWriteWasAsync < 0) return undefined;
+    return { WriteWrap, givesRequest, streamBaseState, kLastWriteWasAsync, kLastWriteErr, kReadBytesOrError };
   } catch {
     return undefined;
   }

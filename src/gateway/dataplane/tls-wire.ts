@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { after, soon } from './clock.ts';
-import { handleOf, internals, type StreamHandle, type WriteRequest } from './stream-internals.ts';
+import { handleOf, internals, type StreamHandle, type WriteRequest, writtenFor } from './stream-internals.ts';
 import type { WireUser } from './wire.ts';
 
 /** Beyond it a wire says that it is pending. */
@@ -76,12 +76,13 @@ export class TlsWire {
       this.#await();
       return this.isPending;
     }
-    const request = this.#request ?? new internals.WriteWrap();
-    this.#request = request;
-    if (handle.writeBuffer(request, bytes) !== 0) {
+    const known = internals.givesRequest ? null : (this.#request ?? new internals.WriteWrap());
+    const result = writtenFor(internals, handle.writeBuffer(known, bytes));
+    if (typeof result === 'number' && result !== 0) {
       this.destroy();
       return false;
     }
+    this.#request = known ?? (typeof result === 'number' ? undefined : result);
     if (bytes.length > smallBytes && (handleOf(this.#raw)?.writeQueueSize ?? 0) > 0) {
       this.isPending = true;
       this.#await();

@@ -1,5 +1,5 @@
 import { Socket, type SocketConstructorOpts } from 'node:net';
-import { handleOf, internals, type StreamHandle, type WriteRequest } from './stream-internals.ts';
+import { handleOf, internals, type StreamHandle, type WriteRequest, writeTo } from './stream-internals.ts';
 import type { TlsWire } from './tls-wire.ts';
 
 /** A connection to a client, secure or not. */
@@ -21,7 +21,6 @@ export interface WireUser {
 const NOTHING = Buffer.alloc(0);
 const streamState = internals?.streamBaseState ?? new Int32Array(0);
 const readCount = internals?.kReadBytesOrError ?? 0;
-let spare: WriteRequest<Wire> | undefined;
 
 /**
  * One TCP connection read into a buffer that is used again and written with as little ceremony as Node allows.
@@ -137,18 +136,12 @@ export class Wire {
   write(bytes: Buffer): boolean {
     const handle = this.#handle;
     if (handle === undefined || internals === undefined) return this.#writeThroughStream(bytes);
-    const request = spare ?? new internals.WriteWrap();
-    spare = undefined;
-    const failure = (handle as Required<StreamHandle>).writeBuffer(request, bytes);
-    if (failure !== 0) {
-      spare = request;
-      this.destroy();
-      return false;
+    const result = writeTo(internals, handle as Required<StreamHandle>, bytes);
+    if (typeof result === 'number') {
+      if (result !== 0) this.destroy();
+      return result === 0 && this.#pendingWrites > 0;
     }
-    if (internals.streamBaseState[internals.kLastWriteWasAsync] === 0) {
-      spare = request;
-      return this.#pendingWrites > 0;
-    }
+    const request = result as WriteRequest<Wire>;
     request.owner = this;
     request.bytes = bytes;
     request.oncomplete = directWriteDone;

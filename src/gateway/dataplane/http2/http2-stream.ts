@@ -280,16 +280,18 @@ export class Http2Stream implements ClientStream, Linked<Http2Stream> {
     }
   }
 
-  /** The answer is whole: the client need not send the rest of its body (RFC 9113, 8.1). */
+  /** The answer is whole: the client need not send the rest of its body (RFC 9113, 8.1). Node sends what is said of that at once, and the answer at the end of the turn. */
   #stopClient(): void {
-    if (!this.#hasRequestEnded && !this.#isClosed) this.#stream.close(ERROR_CODE.none);
+    if (this.#hasRequestEnded) return;
+    soon(() => {
+      if (!this.#hasRequestEnded && !this.#isClosed) this.#stream.close(ERROR_CODE.none);
+    });
   }
 
   #sendTrailers(): void {
     // H3.
     if (!this.#hasAnswerEnded || this.#isClosed) return;
     this.#stream.sendTrailers(fieldsByName(this.#answerTrailers) as Parameters<ServerHttp2Stream['sendTrailers']>[0]);
-    // Node sends them at the end of this turn.
-    soon(() => this.#stopClient());
+    this.#stopClient();
   }
 }
