@@ -3,16 +3,19 @@ import type { UnixMs } from '#world/world';
 import type { RunCommand } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { authorityOf } from '../gateway/authority-view.ts';
-import { loadGatewayFile } from '../gateway/gateway-file.ts';
+import { GatewayFile } from '../gateway/gateway-file.ts';
 import { gatewayStateOf } from '../home.ts';
 import { plural } from '../output.ts';
 
 export const run: RunCommand = async ({ output }, { args: [path = ''] }) => {
-  const config = await loadGatewayFile(path, { secret: '' });
+  const file = new GatewayFile(path, { secret: '' });
+  const config = await file.load();
   const now = Date.now() as UnixMs;
   const authority = await authorityOf(config, { state: gatewayStateOf(process.env), now });
   // Nothing is issued for a look at it.
-  const secured = await secureConfig(config, { now, issue: async () => [] });
+  const secured = await secureConfig(config, { now, issue: async () => [] }).catch((error: unknown) => {
+    throw file.explained(error);
+  });
   const warnings = [...secured.warnings, ...(authority?.warnings ?? [])];
   for (const warning of warnings) output.warn(warning);
   const backends = config.routes.reduce((sum, route) => sum + route.backends.length, 0);

@@ -6,7 +6,7 @@ import { runStandalone } from '#gateway/standalone/standalone-gateway';
 import { nodeWorld } from '#world/node/node-world';
 import type { RunCommand } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
-import { loadGatewayFile, withFlags } from '../gateway/gateway-file.ts';
+import { GatewayFile, withFlags } from '../gateway/gateway-file.ts';
 import { notifyServiceManager } from '../gateway/service-manager.ts';
 import { gatewayStateOf } from '../home.ts';
 
@@ -18,7 +18,8 @@ export const run: RunCommand = async ({ output, signal }, { args: [path = ''], o
   // Without a secret in the file, sticky cookies last as long as this process and those that take over from it.
   const secret = inheritance?.legacy.secret ?? randomBytes(SECRET_BYTES).toString('hex');
   const state = gatewayStateOf(process.env);
-  const load = async () => withFlags(await loadGatewayFile(path, { secret }), options);
+  const file = new GatewayFile(path, { secret });
+  const load = async () => withFlags(await file.load(), options);
   let reload = async (): Promise<unknown> => undefined;
   const onHangUp = () => {
     // What was wrong is in the log.
@@ -32,6 +33,7 @@ export const run: RunCommand = async ({ output, signal }, { args: [path = ''], o
       world,
       state,
       load,
+      explained: (error) => file.explained(error),
       // The same command again: what is at its place by then is the new version.
       successor: { command: process.execPath, args: [...process.execArgv, ...process.argv.slice(1)], secret },
       ...(inheritance === undefined ? {} : { inheritance }),

@@ -73,6 +73,17 @@ test('a folder without a config and a path to nothing are told apart, and are wr
   await rejects(loadConfig(join(folder, 'nothing')), { code: 'INVALID', message: /Cannot find .*nothing/ });
 });
 
+test('a file that cannot be a config is wrong usage, and says what would be one', async () => {
+  const gateway = { name: 'gateway', example: 'export default { listen: … }' };
+  await write('gateway.txt', 'listen: 127.0.0.1:80');
+  await rejects(loadConfig(join(folder, 'gateway.txt'), gateway), { code: 'INVALID', message: /gateway\.txt, because its name does not tell/ });
+  await write('large.yaml', 'a'.repeat(1024 * 1024 + 1));
+  await rejects(loadConfig(join(folder, 'large.yaml'), gateway), { code: 'INVALID', message: /because it has 1048577 bytes/ });
+  await rejects(loadConfig(folder, gateway), { code: 'INVALID', message: /named gateway\.ts/ });
+  await write('gateway.mjs', 'export const listen = 1;');
+  await rejects(loadConfig(folder, gateway), { code: 'INVALID', message: /it has no default export\. Next: write "export default \{ listen: … \}"/ });
+});
+
 test('all issues are shown at once, each with its line, in the order of the file', async () => {
   await write('haven.config.ts', `export default {\n  name: 'shop',\n  web: {\n    count: -1,\n    helth: '/healthz',\n  },\n};`);
   const config = await loadConfig(folder);

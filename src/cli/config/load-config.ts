@@ -5,7 +5,8 @@ import { pathToFileURL } from 'node:url';
 import { LineCounter, parseDocument } from 'yaml';
 import { messageOf, PlatformError } from '#base/errors';
 
-const CONFIG_NAMES = ['haven.config.ts', 'haven.config.js', 'haven.config.mjs', 'haven.config.json', 'haven.config.yaml', 'haven.config.yml'];
+const DATA = ['.json', '.yaml', '.yml'];
+const CODE = ['.ts', '.js', '.mjs', '.mts', '.cjs', '.cts'];
 const MAX_CONFIG_BYTES = 1024 * 1024;
 const EVALUATED_WITHIN_MS = 10_000;
 
@@ -20,32 +21,56 @@ export interface LoadedConfig {
   readonly value: unknown;
 }
 
+/** What a config is of: how it is named where only its folder is given, and how one of code begins. */
+export interface ConfigKind {
+  /** Without what it ends with. */
+  readonly name: string;
+  readonly example: string;
+}
+
+const APP: ConfigKind = { name: 'haven.config', example: 'export default defineApp({ … })' };
+
 /** What follows a mistake that keeps a config from being read. */
 const MEND = { next: 'mend it; nothing has been changed' };
 
 /** Reads the config at `target`: a config file, or a folder that holds one. INVALID names the file, the line where known, or the names looked for, and what to do. */
-export async function loadConfig(target: string): Promise<LoadedConfig> {
-  const path = await findConfig(resolve(target));
+export async function loadConfig(target: string, kind: ConfigKind = APP): Promise<LoadedConfig> {
+  const path = await findConfig(resolve(target), kind);
+  const extension = extname(path);
+  if (![...DATA, ...CODE].includes(extension)) {
+    const next = `let its name end in ${DATA.join(', ')}, or ${CODE.slice(0, 3).join(', ')} for code`;
+    throw new PlatformError('INVALID', `Cannot read ${shown(path)}, because its name does not tell what is in it`, { next });
+  }
   const { size } = await stat(path);
-  if (size > MAX_CONFIG_BYTES)
-    throw new PlatformError('TOO_LARGE', `Cannot read ${shown(path)}, because it has ${size} bytes and a config may have ${MAX_CONFIG_BYTES}`);
-  const source = await readFile(path, 'utf8');
+  if (size > MAX_CONFIG_BYTES) {
+    const why = `it has ${size} bytes and a config may have ${MAX_CONFIG_BYTES}`;
+    throw new PlatformError('INVALID', `Cannot read ${shown(path)}, because ${why}`, { next: 'see whether it is the right file; nothing has been changed' });
+  }
+  const source = await readText(path);
   const common = { path, directory: dirname(path), source };
-  if (extname(path) === '.json' || extname(path) === '.yaml' || extname(path) === '.yml') return { ...common, format: 'yaml', value: parseYaml(path, source) };
-  return { ...common, format: 'code', value: await evaluate(path) };
+  if (DATA.includes(extension)) return { ...common, format: 'yaml', value: parseYaml(path, source) };
+  return { ...common, format: 'code', value: await evaluate(path, kind) };
 }
 
-async function findConfig(target: string): Promise<string> {
-  const kind = await stat(target).catch(() => undefined);
-  if (kind?.isFile()) return target;
-  if (!kind) throw new PlatformError('INVALID', `Cannot find ${shown(target)}. Next: give the path of a config, or of the folder it is in`);
-  for (const name of CONFIG_NAMES) {
-    const path = join(target, name);
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new PlatformError('INVALID', `Cannot read ${shown(path)}, because ${messageOf(error)}`, { next: 'let this user read it' }, { cause: error });
+  }
+}
+
+async function findConfig(target: string, { name: named }: ConfigKind): Promise<string> {
+  const found = await stat(target).catch(() => undefined);
+  if (found?.isFile()) return target;
+  if (!found) throw new PlatformError('INVALID', `Cannot find ${shown(target)}. Next: give the path of a config, or of the folder it is in`);
+  for (const extension of ['.ts', '.js', '.mjs', ...DATA]) {
+    const path = join(target, `${named}${extension}`);
     if ((await stat(path).catch(() => undefined))?.isFile()) return path;
   }
   throw new PlatformError(
     'INVALID',
-    `Cannot find a config in ${shown(target)}, where it should be named ${CONFIG_NAMES[0]} (or .js, .json, .yaml). Next: create one, or give its path`,
+    `Cannot find a config in ${shown(target)}, where it should be named ${named}.ts (or .js, .json, .yaml). Next: create one, or give its path`,
   );
 }
 
@@ -68,7 +93,7 @@ let loads = 0;
 const sdkUrl = new URL('../../../sdk/haven.ts', import.meta.url).href;
 
 /** Runs the config's code here, on the client: the cluster only ever stores the data it results in. */
-async function evaluate(path: string): Promise<unknown> {
+async function evaluate(path: string, { example }: ConfigKind): Promise<unknown> {
   // A config lies in the user's folder, where the SDK need not be installed.
   const hooks = registerHooks({
     resolve: (specifier, context, next) =>
@@ -76,7 +101,7 @@ async function evaluate(path: string): Promise<unknown> {
   });
   try {
     const loaded = await inTime(import(`${pathToFileURL(path).href}?load=${++loads}`) as Promise<{ default?: unknown }>);
-    if (loaded.default === undefined) throw new Error('it has no default export. Next: write "export default defineApp({ … })"');
+    if (loaded.default === undefined) throw new Error(`it has no default export. Next: write "${example}"`);
     return plainData(loaded.default);
   } catch (error) {
     throw new PlatformError('INVALID', `Cannot use ${whereThrown(error, path)}, because ${messageOf(error)}`, MEND, { cause: error });

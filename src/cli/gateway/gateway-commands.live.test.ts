@@ -58,6 +58,26 @@ test('check says that a file is valid, or every mistake with its line and exit 2
   equal((await haven({ directory }, 'gateway', 'run', 'bad.yaml')).code, 2);
 });
 
+test('a certificate that cannot be used is a mistake of the file like any other, with its line, in check and in reload', async () => {
+  const [a] = backends.map(({ port }) => port);
+  await writeYaml('gateway.yaml', [a]);
+  await using gateway = await runGateway({ directory });
+  await writeFile(
+    join(directory, 'gateway.yaml'),
+    `listen:\n  - address: 127.0.0.1:0\n    tls:\n      certificates:\n        - cert: none.pem\n          key: .\nroutes: [{ service: web }]\nservices: { web: { backends: ['127.0.0.1:${a}'] } }\n`,
+  );
+  const said =
+    /^haven: Cannot use gateway\.yaml, because it has 2 mistakes:\ngateway\.yaml:5: listen\.0\.tls\.certificates\.0\.cert cannot be read \(".*none\.pem"\), because there is no such file\ngateway\.yaml:6: .*\.key cannot be read .*because it is a folder\nNext: mend them; nothing has been changed\n$/;
+  for (const command of [
+    ['check', 'gateway.yaml'],
+    ['reload', '--admin', gateway.admin],
+  ]) {
+    const { code, err } = await haven({ directory }, 'gateway', ...command);
+    equal(code, 2);
+    match(err, said);
+  }
+});
+
 test('a file of code is evaluated', async () => {
   await writeFile(
     join(directory, 'gateway.ts'),

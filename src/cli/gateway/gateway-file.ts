@@ -4,18 +4,38 @@ import { isLoopback, parseAddress } from '#gateway/standalone/config-values';
 import { DEFAULT_ADMIN, resolveGatewayConfig, type StandaloneConfig } from '#gateway/standalone/resolve-config';
 import type { Address } from '#world/world';
 import type { CommandOptions } from '../command.ts';
-import { invalidConfig } from '../config/issues.ts';
-import { loadConfig } from '../config/load-config.ts';
+import { explained, invalidConfig } from '../config/issues.ts';
+import { type ConfigKind, type LoadedConfig, loadConfig } from '../config/load-config.ts';
 import { textOption, wholeOption } from '../options.ts';
 
 const MAX_WORKERS = 64;
 
-/** Reads and checks a gateway's file (YAML, JSON, or code with a default export). INVALID names every mistake with its line. */
-export async function loadGatewayFile(path: string, options: { readonly secret: string }): Promise<StandaloneConfig> {
-  const loaded = await loadConfig(path);
-  const resolved = resolveGatewayConfig(loaded.value, { ...options, folder: dirname(loaded.path) });
-  if (!resolved.ok) throw invalidConfig(loaded, resolved.issues);
-  return resolved.config;
+const KIND: ConfigKind = { name: 'gateway', example: 'export default { listen: …, routes: …, services: … }' };
+
+/** A gateway's file (YAML, JSON, or code with a default export), which is read more than once. */
+export class GatewayFile {
+  readonly #path: string;
+  readonly #secret: string;
+  #loaded: LoadedConfig | undefined;
+
+  constructor(path: string, options: { readonly secret: string }) {
+    this.#path = path;
+    this.#secret = options.secret;
+  }
+
+  /** Reads and checks it. INVALID names every mistake with its line. */
+  async load(): Promise<StandaloneConfig> {
+    const loaded = await loadConfig(this.#path, KIND);
+    this.#loaded = loaded;
+    const resolved = resolveGatewayConfig(loaded.value, { secret: this.#secret, folder: dirname(loaded.path) });
+    if (!resolved.ok) throw invalidConfig(loaded, resolved.issues);
+    return resolved.config;
+  }
+
+  /** An error about what it said when it was last read, with lines instead of paths; any other as it is. */
+  explained(error: unknown): unknown {
+    return this.#loaded === undefined ? error : explained(this.#loaded, error);
+  }
 }
 
 /** The config with `--workers` and `--admin` in the place of what the file says. */

@@ -83,6 +83,8 @@ export const serviceSchema = z.strictObject({
   drain: duration.optional(),
 });
 
+const SERVICES = 'must be services by name, such as { web: { backends: [127.0.0.1:3000] } }';
+
 /** The file of a gateway of its own, as people write it. */
 export const gatewaySchema = z.strictObject({
   name: serviceName.optional(),
@@ -107,7 +109,7 @@ export const gatewaySchema = z.strictObject({
   preDrain: duration.optional(),
   stickySecret: z.string().min(16, 'must have at least 16 characters').max(256, 'must have at most 256 characters').optional(),
   routes: z.array(route).max(MAX_ROUTES, `must have at most ${MAX_ROUTES} routes`).optional(),
-  services: z.record(serviceName, serviceSchema),
+  services: z.record(serviceName, serviceSchema, SERVICES).refine((services) => Object.keys(services).length > 0, SERVICES),
 });
 
 /** A gateway's file, checked. */

@@ -178,6 +178,12 @@ test('what can only be a mistake is refused: hidden routes, the same backend or 
       ),
       ['listen.tcp leads to a service whose'],
     );
+  const named = 'must be services by name, such as { web: { backends: [127.0.0.1:3000] } }';
+  deepEqual(issuesOf({ listen: '127.0.0.1:80', routes: [{ service: 'web' }] }), [`services is missing: it ${named}`]);
+  deepEqual(issuesOf({ listen: '127.0.0.1:80', routes: [{ service: 'web' }], services: {} }), [
+    `services ${named}`,
+    'routes.0.service is "web", but there are no services',
+  ]);
   ok(issuesOf('text').length === 1 && issuesOf(undefined).length === 1);
 });
 

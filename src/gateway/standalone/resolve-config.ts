@@ -169,7 +169,11 @@ function routeIssues(value: unknown): readonly SpecIssue[] {
     const meant = nearest(service, known);
     return [
       ...twice,
-      { path: [...at, 'service'], message: `is "${service}", but there are only ${known.join(', ') || 'no services'}`, ...(meant ? { nearest: meant } : {}) },
+      {
+        path: [...at, 'service'],
+        message: `is "${service}", but ${known.length === 0 ? 'there are no services' : `there are only ${known.join(', ')}`}`,
+        ...(meant ? { nearest: meant } : {}),
+      },
     ];
   });
 }

@@ -185,7 +185,13 @@ function tcpIssues({ services }: GatewayInput, name: string, path: readonly stri
   if (service === undefined) {
     const known = Object.keys(services);
     const meant = nearest(name, known);
-    return [{ path, message: `is "${name}", but there are only ${known.join(', ') || 'no services'}`, ...(meant ? { nearest: meant } : {}) }];
+    return [
+      {
+        path,
+        message: `is "${name}", but ${known.length === 0 ? 'there are no services' : `there are only ${known.join(', ')}`}`,
+        ...(meant ? { nearest: meant } : {}),
+      },
+    ];
   }
   if (service.clientCa !== undefined)
     return [{ path, message: `is "${name}", which wants certificates of its clients ("clientCa"): that is only checked of requests` }];

@@ -38,7 +38,7 @@ export interface SecuredListener extends PublicListener {
 /** Resolves to one certificate for each. */
 export type Issue = (wanted: readonly Names[]) => Promise<readonly ServedCertificate[]>;
 
-/** Reads the certificates a config names, and has those issued that it wants of the gateway's own authority. INVALID names every file that cannot be used. */
+/** Reads the certificates a config names, and has those issued that it wants of the gateway's own authority. INVALID names every file that cannot be used, with its keys in `issues`. */
 export async function secureConfig(config: StandaloneConfig, { now, issue }: { readonly now: UnixMs; readonly issue: Issue }): Promise<SecuredConfig> {
   const issues: SpecIssue[] = [];
   const authorities = await readAuthorities(config, issues);
@@ -165,7 +165,20 @@ async function readPem(path: string, at: readonly string[], issues: SpecIssue[])
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    issues.push({ path: at, message: `cannot be read: ${messageOf(error)}` });
+    issues.push({ path: at, message: `cannot be read ("${path}"), because ${unreadable(error)}` });
     return undefined;
+  }
+}
+
+function unreadable(error: unknown): string {
+  switch (error instanceof Error && 'code' in error ? error.code : undefined) {
+    case 'ENOENT':
+      return 'there is no such file';
+    case 'EACCES':
+      return 'the user that the gateway runs as may not read it';
+    case 'EISDIR':
+      return 'it is a folder';
+    default:
+      return messageOf(error);
   }
 }

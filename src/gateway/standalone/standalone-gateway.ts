@@ -23,6 +23,8 @@ export interface StandaloneOptions {
   readonly state: string;
   /** Reads the file anew and checks it whole. INVALID names every mistake. */
   readonly load: () => Promise<StandaloneConfig>;
+  /** Says of an error with `issues` where in the file they are; absent: their keys are enough. */
+  readonly explained?: (error: unknown) => unknown;
   /** Called once when clients are served. */
   readonly onReady: (facts: ReadyFacts, reload: () => Promise<Reloaded>) => void;
   /** What starts a process that can take over from this one; absent: there is none. */
@@ -60,10 +62,10 @@ export interface Upgraded {
  * after the signal aborts. INVALID if the file is wrong at the start; later the last good one stays in force.
  */
 export async function runStandalone(options: StandaloneOptions): Promise<void> {
-  const { world, state, load } = options;
+  const { world, state, load, explained } = options;
   const config = await load();
   const internal = new InternalCertificates(world, authorityFolderOf(config, state));
-  const secured = await secure(config, { world, internal });
+  const secured = await secure(config, { world, internal, explained });
   for (const warning of secured.warnings) world.log.write('warn', 'certificate', { warning });
   if (config.accessLog !== undefined) await makeLogFolder(config.accessLog);
   await new StandaloneGateway(options, { config, secured, internal }).run();
@@ -166,9 +168,9 @@ class StandaloneGateway {
   }
 
   async #reloadNow(): Promise<Reloaded> {
-    const { world, load, signal } = this.#options;
+    const { world, load, explained, signal } = this.#options;
     const config = await load();
-    const secured = await secure(config, { world, internal: this.#internal });
+    const secured = await secure(config, { world, internal: this.#internal, explained });
     await this.#replaceListeners(secured);
     // From here on nothing can fail.
     this.#internal.keepOnly(issuedNamesIn(secured));
@@ -235,10 +237,13 @@ class StandaloneGateway {
 
 async function secure(
   config: StandaloneConfig,
-  { world, internal }: { readonly world: World; readonly internal: InternalCertificates },
+  how: { readonly world: World; readonly internal: InternalCertificates; readonly explained: StandaloneOptions['explained'] },
 ): Promise<SecuredConfig> {
+  const { world, internal, explained = (error) => error } = how;
   const issue = async (wanted: readonly Names[]) => await internal.issue(wanted);
-  const secured = await secureConfig(config, { now: world.clock.wall(), issue });
+  const secured = await secureConfig(config, { now: world.clock.wall(), issue }).catch((error: unknown) => {
+    throw explained(error);
+  });
   return { ...secured, warnings: [...secured.warnings, ...(await internal.warnings())] };
 }
 

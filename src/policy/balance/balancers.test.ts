@@ -45,7 +45,7 @@ test('a policy string comes back in canonical form, and a wrong one is INVALID w
   for (const [text, message] of [
     [
       'peak-emwa',
-      /is not a policy; did you mean "peak-ewma"\? Known: round-robin, least-request, p2c, peak-ewma, join-idle-queue, ring-hash, maglev, hash, sticky/,
+      /is not a policy; did you mean "peak-ewma"\? known: round-robin, least-request, p2c, peak-ewma, join-idle-queue, ring-hash, maglev, hash, sticky/,
     ],
     ['toString', /not a policy name/],
     ['hash?on=moon', /"on" is "moon", but it must be client, path, or header:NAME/],

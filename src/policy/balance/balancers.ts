@@ -108,8 +108,8 @@ export function makeBalancer(text: string): Balancer {
   if (!Object.hasOwn(BALANCERS, policy.name)) {
     const known = Object.keys(BALANCERS);
     const meant = nearest(policy.name, known);
-    const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
-    throw new PlatformError('INVALID', `Cannot balance by "${policy.name}", because it is not a policy${hint} Known: ${known.join(', ')}`, { text });
+    const hint = meant === undefined ? '' : ` did you mean "${meant}"?`;
+    throw new PlatformError('INVALID', `Cannot balance by "${policy.name}", because it is not a policy;${hint} known: ${known.join(', ')}`, { text });
   }
   const { options, make } = BALANCERS[policy.name as keyof typeof BALANCERS] as Kind<OptionKinds>;
   return { text: canonicalPolicy(policy, options), ...make(readOptions(policy satisfies PolicyString, options)) };
