@@ -154,6 +154,8 @@ export interface TrafficConfig {
   readonly panic?: number;
   /** Whether the first standby serves when nobody else can, or all do: `'first'` */
   readonly backups?: 'first' | 'all';
+  /** WebSockets and TCP connections at a standby are ended within so long once another instance serves again; without it they go on: `'30s'` */
+  readonly backupDrain?: Duration;
 }
 
 /** One service of an app. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { nodeWorld } from '#world/node/node-world';
 import type { Address } from '#world/world';
 import { monotonicNow } from './dataplane/clock.ts';
-import { backendAt, type LiveGateway, pause, RawClient, routeTo, startBackend, startGateway, until } from './live-fixture.ts';
+import { backendAt, freePort, type LiveGateway, pause, RawClient, routeTo, startBackend, startGateway, until } from './live-fixture.ts';
 
 const world = nodeWorld({ logLevel: 'error', logName: 'test' });
 const HANDSHAKE =
@@ -110,6 +110,35 @@ test('a drain that is taken back leaves WebSockets alone', async () => {
   equal(tunnel?.client.isEnded, false);
   await tunnel?.echoes();
   tunnel?.client.close();
+});
+
+test('WebSockets at a backup live on when a primary is back, or are sent home by and by where the service says so (R-23)', async () => {
+  await using backup = await startBackend({ name: 'backup' });
+  const port = await freePort();
+  const backends = [backendAt(1, port), backendAt(2, backup.port, { tier: 'backup' })];
+  const check = { probe: { kind: 'http', path: '/ready' }, intervalMs: 200, timeoutMs: 1_000, rise: 1, fall: 1 } as const;
+  await using gateway = await startGateway(world, { routes: [routeTo(backends, { check })] });
+  const [staying] = await openTunnels(gateway, 1);
+  await using primary = await startBackend({ name: 'primary', port });
+  const primaryIs = async (health: string) =>
+    await until(() => gateway.status()?.backends[backendAt(1, 0).id]?.health === health, `the primary is ${health}`, 15_000);
+  await primaryIs('passing');
+  await pause(1_500);
+  equal(staying?.client.isEnded, false, 'nobody asked for its end');
+  await gateway.setRoute(routeTo(backends, { check, settings: { backupDrainMs: 2_000 } }));
+  await staying?.echoes();
+  await until(() => staying?.client.isEnded === true, 'it ends', 6_000);
+  deepEqual(staying?.received, Buffer.concat([HELLO, GOING_AWAY]));
+  deepEqual(await drained(gateway), { closed: 1, cut: 0 });
+  const [home] = await openTunnels(gateway, 1);
+  await pause(2_500);
+  equal(home?.client.isEnded, false, 'one at the primary stays');
+  primary.child.kill('SIGKILL');
+  await primaryIs('failing');
+  const [again] = await openTunnels(gateway, 1);
+  await pause(2_500);
+  equal(again?.client.isEnded, false, 'and one at the backup while it is needed');
+  for (const tunnel of [staying, home, again]) tunnel?.client.close();
 });
 
 test('a gateway that ends tells its WebSockets, before its time is over (R-27)', async () => {

@@ -63,6 +63,8 @@ export interface RouteSettings {
   readonly panicShare?: number;
   /** All healthy backups share the load, instead of the first of them taking it. */
   readonly allBackups?: boolean;
+  /** Tunnels and carried connections at a backup live on for so long once primaries serve again; absent: until they end themselves. */
+  readonly backupDrainMs?: number;
   /** Those that drain serve when nobody else is usable. Never where something else stops them once they are seen empty. */
   readonly usesDraining?: boolean;
   /** How long clients that are bound to a backend still go there while it drains; the same caution. */

@@ -24,7 +24,7 @@ function rateLimitOf({ rate, burst, per = 'client' }: NonNullable<TrafficInput['
   return { ratePerSecond, burst: burst ?? Math.max(1, Math.ceil(ratePerSecond)), per };
 }
 
-function settingsOf({ retries, timeouts = {}, limits = {}, ejection, panic, backups }: TrafficInput): RouteSettings {
+function settingsOf({ retries, timeouts = {}, limits = {}, ejection, panic, backups, backupDrain }: TrafficInput): RouteSettings {
   const { count, on, idempotencyKey } = typeof retries === 'object' ? retries : { count: retries };
   return withoutAbsent({
     connectTimeoutMs: optionalMs(timeouts.connect),
@@ -40,6 +40,7 @@ function settingsOf({ retries, timeouts = {}, limits = {}, ejection, panic, back
       ejection && withoutAbsent({ failures: ejection.failures, errors: ejection.errors, slowFactor: ejection.slower, baseMs: optionalMs(ejection.for) }),
     panicShare: panic,
     allBackups: backups === undefined ? undefined : backups === 'all',
+    backupDrainMs: optionalMs(backupDrain),
   });
 }
 

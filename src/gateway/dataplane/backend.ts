@@ -14,6 +14,7 @@ import { LIMITS } from './limits.ts';
 import { Pipeline } from './pipeline.ts';
 import type { Plane } from './plane.ts';
 import type { TcpTunnel } from './tcp-tunnel.ts';
+import type { TunnelDrain } from './tunnel-drain.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
 import type { UpstreamTry } from './upstream-try.ts';
 
@@ -48,6 +49,8 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
   draining: boolean;
   /** When it began to drain, in ms; while it does not, nothing. */
   drainingSince = 0;
+  /** It is a backup whose tunnels are to end, because primaries serve again. */
+  home: TunnelDrain | undefined;
   /** How long tunnels to it live on while it drains. */
   drainMs: number;
   health: BackendFacts['health'] = 'unknown';

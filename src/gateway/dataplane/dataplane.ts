@@ -210,9 +210,9 @@ export class Dataplane implements Disposable {
   #drainTunnels(backend: Backend, now: number): void {
     if (backend.draining && backend.drainingSince === 0) backend.drainingSince = now;
     const own = backend.draining ? { since: backend.drainingSince, drainMs: backend.drainMs } : undefined;
-    const drains = [own, this.plane.drain];
+    const drains = [own, backend.home, this.plane.drain];
     for (const tunnel of backend.tcpTunnels) tunnel.drain(drains);
-    if (own === undefined && this.plane.drain === undefined) return;
+    if (drains.every((drain) => drain === undefined)) return;
     for (const upstream of backend.busy.toArray()) upstream.exchange?.sweepTunnel(now, drains);
   }
 }

@@ -17,6 +17,7 @@ export interface ServicePolicy {
   readonly maxWaiting: number;
   readonly slowStartMs: number;
   readonly stickyDrainMs: number;
+  readonly backupDrainMs: number | undefined;
   readonly ejection: EjectionOptions;
   readonly tiers: TierOptions;
 }
@@ -39,6 +40,7 @@ export function policyOf({ settings = {}, slowStartMs }: Pick<Route, 'settings' 
     maxWaiting: settings.maxWaiting ?? LIMITS.heldRequests,
     slowStartMs: slowStartMs ?? SLOW_START.rampMs,
     stickyDrainMs: settings.stickyDrainMs ?? 0,
+    backupDrainMs: settings.backupDrainMs,
     ejection: {
       failures: ejection.failures ?? DEFAULT_EJECTION.failures,
       errors: ejection.errors ?? DEFAULT_EJECTION.errors,

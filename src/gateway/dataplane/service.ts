@@ -144,8 +144,17 @@ export class Service {
     const before = this.#choice.from;
     this.#choice = chooseTier(this.backends, this.#policy.tiers);
     if (this.#choice.from === 'panic' && before !== 'panic') this.counts.panics++;
+    this.#sendHome(this.#choice.from === 'primary' ? this.#policy.backupDrainMs : undefined);
     if (this.isRamping) this.ramp(monotonicNow());
     if (this.#held.size > 0 && this.#isServing) this.releaseHeld();
+  }
+
+  /** R-23: what is open at backups ends within this time, which begins when primaries serve again; `undefined`: it goes on. */
+  #sendHome(drainMs: number | undefined): void {
+    for (const backend of this.backends) {
+      if (drainMs === undefined || backend.tier === 'primary') backend.home = undefined;
+      else if (backend.home?.drainMs !== drainMs) backend.home = { since: monotonicNow(), drainMs };
+    }
   }
 
   /** Somebody is usable, rather than merely all there is. */
