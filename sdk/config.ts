@@ -144,8 +144,8 @@ export interface TrafficConfig {
       };
   /** Beyond it: 429 with `Retry-After`. Each worker of each gateway counts for itself. */
   readonly rateLimit?: { readonly rate: string; readonly burst?: number; readonly per?: 'client' | 'service' };
-  /** `{ connect: '2s', answer: '60s', idle: '60s' }` */
-  readonly timeouts?: { readonly connect?: Duration; readonly answer?: Duration; readonly idle?: Duration };
+  /** To connect, to the head of the answer, between its parts, and for all of it (no limit): `{ connect: '2s', answer: '60s', idle: '60s' }` */
+  readonly timeouts?: { readonly connect?: Duration; readonly answer?: Duration; readonly idle?: Duration; readonly total?: Duration };
   /** Body of a request, requests of one instance at once, requests that wait: `{ body: '1Gi', waiting: 512 }` */
   readonly limits?: { readonly body?: Size; readonly inFlight?: number; readonly waiting?: number };
   /** When an instance is taken out for what it answers, 0 turns a reason off: `{ failures: 5, errors: 10, slower: 3, for: '10s' }` */

@@ -222,3 +222,36 @@ test('a try that fails at the only backend waits before it is made again there, 
   ok(performance.now() - startedAt > 900, 'not at once');
   equal(asked, 2);
 });
+
+test('where a service sets a time for the whole request, it ends whatever it waits for by then; event streams only begin within it (R-11)', async () => {
+  using slow = await scripted((request, response) => {
+    if (request.url === '/never') return;
+    response.writeHead(200, { 'content-type': request.url === '/events' ? 'text/event-stream' : 'text/plain' });
+    const drip = setInterval(() => response.write('x'), 100);
+    response.on('close', () => clearInterval(drip));
+    if (request.url === '/events')
+      setTimeout(() => {
+        clearInterval(drip);
+        response.end('last');
+      }, 1_200);
+  });
+  const settings = { totalTimeoutMs: 500, maxTries: 1 };
+  await using gateway = await startBefore([slow.port], { matches: [{ host: 'x', path: '/' }], settings }, true);
+  const startedAt = performance.now();
+  match(
+    await ask(gateway, 'GET /never HTTP/1.1'),
+    /^HTTP\/1\.1 504[\s\S]*Proxy-Status: haven; error=http_response_timeout; details="the request took longer than its service allows"/,
+  );
+  ok(performance.now() - startedAt >= 490);
+  const dripped = await ask(gateway, 'GET /drip HTTP/1.1');
+  ok(dripped.startsWith('HTTP/1.1 200') && !dripped.endsWith('0\r\n\r\n'), 'the client sees that it is not whole');
+  match(await ask(gateway, 'GET /events HTTP/1.1'), /last\r\n0\r\n\r\n$/);
+  equal(await metric(gateway, /backend_failures_total/), 1, 'who does not begin an answer in time has failed');
+  await gateway.setRoute(routeTo([], { matches: [{ host: 'x', path: '/' }], settings }));
+  match(await ask(gateway, 'GET / HTTP/1.1'), /^HTTP\/1\.1 504/);
+  const lines = await logOf(gateway, 4);
+  deepEqual(
+    lines.map(({ path, status, end }) => [path, status, end].join(' ')),
+    ['/never 504 sH', '/drip 200 sD', '/events 200 --', '/ 504 sQ'],
+  );
+});

@@ -45,6 +45,8 @@ export interface RouteSettings {
   readonly answerTimeoutMs?: number;
   /** Between two parts of an answer's body. */
   readonly idleTimeoutMs?: number;
+  /** From the head of the request to the end of the answer, waiting and all tries included; absent: no limit. */
+  readonly totalTimeoutMs?: number;
   /** Tries of one request in all. */
   readonly maxTries?: number;
   /** Repeated beside what always is, if nothing can happen twice: answers of these statuses, and tries that took too long. */

@@ -27,7 +27,14 @@ export const trafficShape = {
     )
     .optional(),
   rateLimit: z.strictObject({ rate, burst: whole({ from: 1, to: 1_000_000 }).optional(), per: z.enum(['client', 'service']).optional() }).optional(),
-  timeouts: z.strictObject({ connect: positiveDuration.optional(), answer: positiveDuration.optional(), idle: positiveDuration.optional() }).optional(),
+  timeouts: z
+    .strictObject({
+      connect: positiveDuration.optional(),
+      answer: positiveDuration.optional(),
+      idle: positiveDuration.optional(),
+      total: positiveDuration.optional(),
+    })
+    .optional(),
   limits: z
     .strictObject({ body: size.optional(), inFlight: whole({ from: 1, to: 1_000_000 }).optional(), waiting: whole({ from: 0, to: 100_000 }).optional() })
     .optional(),

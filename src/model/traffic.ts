@@ -30,6 +30,7 @@ function settingsOf({ retries, timeouts = {}, limits = {}, ejection, panic, back
     connectTimeoutMs: optionalMs(timeouts.connect),
     answerTimeoutMs: optionalMs(timeouts.answer),
     idleTimeoutMs: optionalMs(timeouts.idle),
+    totalTimeoutMs: optionalMs(timeouts.total),
     maxTries: count === undefined ? undefined : count + 1,
     retryOn: on,
     trustsIdempotencyKey: idempotencyKey,

@@ -9,7 +9,7 @@ import { HEAD_MARGIN_BYTES, writeRequestHead } from './head-writer.ts';
 import type { HeldRequest } from './held-queue.ts';
 import { LIMITS } from './limits.ts';
 import type { Origin } from './origin.ts';
-import { ALL_FULL, answerTo, NO_ROUTE, NOBODY_IN_TIME, type OwnAnswer, refusalAnswer, TOO_MANY_WAIT } from './own-answer.ts';
+import { ALL_FULL, answerTo, NO_ROUTE, NOBODY_IN_TIME, type OwnAnswer, overdue, refusalAnswer, TOO_MANY_WAIT } from './own-answer.ts';
 import type { Plane } from './plane.ts';
 import { RequestAccount, type Termination } from './request-account.ts';
 import { RequestBody } from './request-body.ts';
@@ -54,6 +54,8 @@ export class Exchange implements HeldRequest {
   #heldAt = 0;
   /** Until the next try. */
   #pause: Disposable | undefined;
+  /** Until the whole request has taken too long. */
+  #total: Disposable | undefined;
 
   constructor(plane: Plane, stream: ClientStream, who: Admitted) {
     this.#plane = plane;
@@ -98,6 +100,8 @@ export class Exchange implements HeldRequest {
     }
     this.#isPipelined = service.pipelines && (head.isGet || head.isHead) && this.body.isComplete && !head.upgradesToWebSocket && !head.expectsContinue;
     service.inFlight++;
+    const { totalMs } = service.times;
+    if (totalMs !== undefined) this.#total = plane.later(totalMs, () => this.#overdue(service));
     const refused = service.admission?.judge(this.who, bytes, head, now);
     if (refused === undefined) service.budget.countRequest(now);
     return refused;
@@ -290,8 +294,9 @@ export class Exchange implements HeldRequest {
   }
 
   /** The final answer, or a change of protocol, begins: there will be no other try. */
-  answerBegan(status: number): void {
+  answerBegan({ status, isEventStream }: Pick<Head, 'status' | 'isEventStream'>): void {
     this.status = status;
+    if (status === 101 || isEventStream) this.#endTotal();
     this.account.answeredAt = this.#plane.now();
     if (status === 101) this.#openTunnel();
     this.body.answerBegan();
@@ -318,6 +323,26 @@ export class Exchange implements HeldRequest {
     this.stream.answerSelf(answer);
     this.#count(answer.status, answer.end);
     this.#end();
+  }
+
+  /** The time of its service for a whole request is over. */
+  #overdue(service: Service): void {
+    const now = this.#plane.tick();
+    if (this.status !== 0) {
+      this.cutOff('sD');
+      return;
+    }
+    const upstream = this.#upstream;
+    const isSlow = upstream?.isConnected === true && this.body.isComplete;
+    if (isSlow && service.backendFailed(upstream.backend, now)) this.#plane.onReport();
+    const end = !this.body.isComplete ? 'cR' : upstream === undefined ? 'sQ' : isSlow ? 'sH' : 'sC';
+    this.#abandonUpstream();
+    this.answerSelf(overdue(end));
+  }
+
+  #endTotal(): void {
+    this.#total?.[Symbol.dispose]();
+    this.#total = undefined;
   }
 
   /** Refuses what the client sent before any try. */
@@ -428,6 +453,7 @@ export class Exchange implements HeldRequest {
 
   #count(status: number, end: Termination): void {
     const { service } = this;
+    this.#endTotal();
     if (this.#isHeld) {
       service?.leaveHeld(this);
       this.#leaveHold();

@@ -109,6 +109,8 @@ export interface ServiceTimes {
   readonly idleMs: number;
   /** Without a byte either way through a connection that is carried as it is. */
   readonly tunnelIdleMs: number;
+  /** From the head of a request to the end of its answer; `undefined`: as long as it takes. */
+  readonly totalMs: number | undefined;
 }
 
 export const DEFAULT_TIMES: ServiceTimes = {
@@ -116,6 +118,7 @@ export const DEFAULT_TIMES: ServiceTimes = {
   answerMs: LIMITS.answerHeadTimeoutMs,
   idleMs: LIMITS.answerIdleMs,
   tunnelIdleMs: LIMITS.tunnelIdleMs,
+  totalMs: undefined,
 };
 
 /** How long a connection that a backend keeps may idle (R-11): what its `Keep-Alive: timeout` says less a margin; -1 = it says nothing. */

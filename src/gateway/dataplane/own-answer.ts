@@ -122,6 +122,11 @@ export const NOBODY_IN_TIME: OwnAnswer = {
   retryAfterSeconds: 5,
 };
 
+/** where a service limits the time of a whole request. */
+export function overdue(end: 'sQ' | 'sC' | 'sH' | 'cR'): OwnAnswer {
+  return { status: 504, error: 'http_response_timeout', details: 'the request took longer than its service allows', end };
+}
+
 /** What a client is told when its last try failed. */
 export function answerTo(failure: TryFailure, wasSent: boolean, isIdempotent: boolean): OwnAnswer {
   switch (failure) {

@@ -276,7 +276,7 @@ export class PipelinedConnection implements WireUser {
     const { exchange } = first;
     first.deadlineAt = head.isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#idleMs(first);
     if (exchange === undefined || (head.status >= 502 && head.status <= 504 && exchange.dropsAnswer(first, head.status))) return;
-    exchange.answerBegan(head.status);
+    exchange.answerBegan(head);
     exchange.stream.beginAnswer(source, head, exchange.extraLines(this.backend));
   }
 

@@ -30,6 +30,7 @@ export function policyOf({ settings = {}, slowStartMs }: Pick<Route, 'settings' 
       connectMs: settings.connectTimeoutMs ?? DEFAULT_TIMES.connectMs,
       answerMs: settings.answerTimeoutMs ?? DEFAULT_TIMES.answerMs,
       idleMs: settings.idleTimeoutMs ?? DEFAULT_TIMES.idleMs,
+      totalMs: settings.totalTimeoutMs,
       tunnelIdleMs: settings.idleTimeoutMs ?? DEFAULT_TIMES.tunnelIdleMs,
     },
     maxBodyBytes: settings.maxBodyBytes ?? LIMITS.bodyBytes,

@@ -270,7 +270,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#state = STATE.tunnel;
     this.deadlineAt = Number.POSITIVE_INFINITY;
     this.#plane.countAnswer(this, { status: 101, closes: false, isEndless: true });
-    exchange.answerBegan(101);
+    exchange.answerBegan(head);
     exchange.tunnel?.toClient.add(source, head.end, end);
     exchange.stream.beginTunnel(source, head, end);
     if (exchange.stream.flush()) this.#pause();
@@ -288,7 +288,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#isEventStream = head.isEventStream;
     this.#plane.countAnswer(this, { status, closes: head.closes, isEndless: this.#isEventStream });
     if (status >= 502 && status <= 504 && exchange.dropsAnswer(this, status)) return;
-    exchange.answerBegan(status);
+    exchange.answerBegan(head);
     this.#body.begin(head);
     this.#keeps = !head.closes && (!head.isVersion10 || head.keepsAlive) && head.body !== BODY.untilClose && !exchange.isUpgrade;
     this.#keepAliveMs = keptForMs(head.keepAliveSeconds);
