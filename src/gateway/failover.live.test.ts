@@ -191,6 +191,18 @@ test('with control away the gateway serves on, restarts from its saved routes, a
   await served(7_997);
 });
 
+test('a gateway that was away while the last route went serves it no more once control answers, and says so', async () => {
+  await using backend = await startBackend();
+  const gateway = await startGateway(world, { routes: [routeTo([backendAt(1, backend.port)])] });
+  await until(() => gateway.status() !== undefined, 'it reports');
+  await gateway.stop();
+  const revision = await gateway.view.write([{ kind: 'delete', key: keyOf.route(APP, WEB) }]);
+  await using again = await startGateway(world, { view: gateway.view, directory: gateway.directory });
+  await until(() => (again.status()?.appliedRevision ?? 0) >= revision, 'it acknowledges that there is no route');
+  const answer = await fetch(`http://127.0.0.1:${again.address.port}/`);
+  equal(answer.status, 404);
+});
+
 test('a lost lease is taken again and the status written anew', async () => {
   await using backend = await startBackend();
   await using gateway = await startGateway(world, { routes: [routeTo([backendAt(1, backend.port)])] });

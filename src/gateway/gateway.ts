@@ -111,7 +111,8 @@ class Gateway {
   readonly #reports = new Map<string, BackendReport>();
   #routes: readonly Route[] = [];
   #revision = 0;
-  #signature = '';
+  /** Of the routes control said last; `undefined`: it has not answered yet. */
+  #signature: string | undefined;
   #confirmedAt: number;
   #savedAt: UnixMs | undefined;
   #mirror: Mirror<Route> | undefined;
@@ -294,7 +295,7 @@ class Gateway {
     const items = [...mirror.itemsByKey.values()];
     const signature = items.map(({ key, modRevision }) => `${key}@${modRevision}`).join(' ');
     // A bookmark moves the revision without changing a route: nothing to acknowledge.
-    if (signature === this.#signature && mirror.revision >= this.#revision && this.#revision > 0) return;
+    if (signature === this.#signature && mirror.revision >= this.#revision) return;
     this.#signature = signature;
     const routes = items.map(({ value }) => value);
     this.#apply(mirror.revision, routes);
