@@ -1,29 +1,29 @@
 import { availableParallelism } from 'node:os';
-import { messageOf, PlatformError } from '#base/errors';
+import { PlatformError } from '#base/errors';
 import type { Name } from '#base/name';
-import { onAbort } from '#base/signal';
-import type { InstanceId } from '#model/instance';
-import { PREFIX } from '#model/keys';
-import { Mirror } from '#model/mirror';
-import type { BackendReport, GatewayStatus, Route } from '#model/route';
+import { onAbort, unlessAborted } from '#base/signal';
+import type { GatewayStatus, Route } from '#model/route';
 import type { StoreView } from '#model/store-view';
-import type { Address, NetworkResponse, NetworkServer, ServedRequest, UnixMs, World } from '#world/world';
-import { answerPost, page } from './admin-page.ts';
-import { backendKey } from './dataplane/backend.ts';
+import type { Address, NetworkServer, UnixMs, World } from '#world/world';
+import { type AdminPages, answerAdmin } from './admin-pages.ts';
+import { BackendReports } from './backend-reports.ts';
+import { Departure } from './departure.ts';
 import { HealthChecks } from './health-checks.ts';
 import { type HttpsConfig, HttpsRoutes } from './https-routes.ts';
 import type { Inheritance, Legacy } from './inheritance.ts';
 import { type Bound, takeListener } from './listeners.ts';
-import { type LiveBackend, type LiveService, type LiveStatus, SampleWindow, type ServiceTraffic } from './live-status.ts';
+import { liveServices } from './live-services.ts';
+import { type LiveStatus, SampleWindow } from './live-status.ts';
 import { renderMetrics } from './metrics.ts';
 import { type PublicListener, PublicListeners } from './public-listeners.ts';
+import { RouteFollower } from './route-follower.ts';
 import { RouteListeners } from './route-listeners.ts';
-import { RouteStore } from './saved-routes.ts';
+import { RouteStore, type SavedRoutes } from './saved-routes.ts';
 import { StatusWriter } from './status-writer.ts';
 import { type SuccessorCommand, startSuccessor } from './successor.ts';
 import type { Challenges } from './tls/acme/challenges.ts';
 import type { ServedCertificate } from './tls/tls-settings.ts';
-import { Workers } from './workers.ts';
+import { type Snapshot, Workers } from './workers.ts';
 
 export interface GatewayOptions {
   /** Processes that serve; 1 where there are at most two cores to share with everything else. */
@@ -78,8 +78,6 @@ const samplePeriodMs = 1_000;
 const defaultDrainMs = 10_000;
 /** Tunnels may live on so long in a process that handed over: nobody waits for its end. */
 const handedOverDrainMs = 300_000;
-/** Who asked whether we are ready within this time is told that we go. */
-const readyAskedMs = 60_000;
 const adminId = 'admin';
 /** Where there are few cores, instances need them more. */
 const fewCores = 2;
@@ -99,34 +97,26 @@ export async function runGateway(config: GatewayConfig): Promise<void> {
  */
 class Gateway {
   readonly #config: GatewayConfig;
+  readonly #options: GatewayOptions;
   readonly #world: World;
   readonly #workers: Workers;
   readonly #checks: HealthChecks;
+  readonly #reports: BackendReports;
   readonly #routeListeners: RouteListeners;
   readonly #listeners: PublicListeners;
   readonly #https: HttpsRoutes | undefined;
+  readonly #follower: RouteFollower;
   readonly #store: RouteStore | undefined;
   readonly #writer: StatusWriter;
   readonly #window: SampleWindow;
-  readonly #reports = new Map<string, BackendReport>();
-  #routes: readonly Route[] = [];
-  #revision = 0;
-  /** Of the routes control said last; `undefined`: it has not answered yet. */
-  #signature: string | undefined;
-  #confirmedAt: number;
+  readonly #departure: Departure;
+  #inForce: Snapshot = { revision: 0, routes: [] };
+  /** When control said so; `undefined`: it has not answered yet. */
   #savedAt: UnixMs | undefined;
-  #mirror: Mirror<Route> | undefined;
-  #mirrorStop = new AbortController();
-  #fresh = Promise.withResolvers<void>();
   #isServing = false;
-  #certificates: readonly ServedCertificate[] = [];
   readonly #served = Promise.withResolvers<void>();
-  /** It goes: of itself, or because another process serves now. */
-  #isLeaving = false;
-  readonly #left = Promise.withResolvers<void>();
-  #isSucceeded = false;
+  #certificates: readonly ServedCertificate[] = [];
   #adminListener: Bound | undefined;
-  #readyAskedAt = Number.NEGATIVE_INFINITY;
   /** Ends what goes on while requests in flight end. */
   readonly #end = new AbortController();
   #address: Address;
@@ -135,11 +125,12 @@ class Gateway {
   constructor(config: GatewayConfig) {
     const { world, view, directory, options = {} } = config;
     this.#config = config;
+    this.#options = options;
     this.#world = world;
     this.#address = config.address;
     this.#adminAddress = config.adminAddress;
-    this.#confirmedAt = world.clock.now();
     this.#window = new SampleWindow(world);
+    this.#departure = new Departure(world.clock);
     this.#store = directory === undefined ? undefined : new RouteStore(world, directory);
     const logs = options.accessLogDirectory ?? (options.accessLog ? directory : undefined);
     this.#checks = new HealthChecks(world, (changed) => {
@@ -148,6 +139,7 @@ class Gateway {
       this.#save();
     });
     this.#checks.assume(options.inheritance?.legacy.health ?? []);
+    this.#reports = new BackendReports(this.#checks);
     this.#workers = new Workers(world, {
       count: options.workers ?? defaultWorkers(),
       health: () => this.#checks.all,
@@ -157,10 +149,11 @@ class Gateway {
     this.#routeListeners = new RouteListeners(world, this.#workers, config.address.host);
     this.#listeners = new PublicListeners(this.#workers, options.inheritance?.listeners);
     this.#https = options.https && new HttpsRoutes(world, this.#workers, { ...options.https, onReport: () => this.#writer.ring() });
+    this.#follower = new RouteFollower(world, view, (routes) => this.#routesChanged(routes));
     this.#writer = new StatusWriter(world, view, {
       status: () => this.#status(),
-      routesFresh: async (signal) => await raceAbort(this.#fresh.promise, signal),
-      onLeaseLost: () => this.#follow(),
+      routesFresh: async (signal) => await this.#follower.listed(signal),
+      onLeaseLost: () => this.#follower.follow(),
     });
   }
 
@@ -176,89 +169,85 @@ class Gateway {
   /** What was begun would keep the process from ending. */
   async #giveUp(): Promise<void> {
     this.#end.abort();
-    this.#mirrorStop.abort();
+    this.#follower[Symbol.dispose]();
     this.#checks[Symbol.dispose]();
     this.#https?.[Symbol.dispose]();
     await this.#workers[Symbol.asyncDispose]();
   }
 
   async #serve(): Promise<void> {
-    const { signal, options = {}, address, adminAddress } = this.#config;
-    const { log } = this.#world;
+    const { signal, address, adminAddress } = this.#config;
+    const { inheritance, https } = this.#options;
     const saved = await this.#store?.load();
-    this.#listen([{ address, ...(options.https === undefined ? {} : { settings: { tlsRoutesPort: options.https.address.port } }) }]);
-    this.#adminListener = takeListener(options.inheritance?.listeners, adminId, adminAddress);
-    this.#adminAddress = this.#adminListener.address;
+    this.#listen([{ address, ...(https === undefined ? {} : { settings: { tlsRoutesPort: https.address.port } }) }]);
+    const adminListener = takeListener(inheritance?.listeners, adminId, adminAddress);
+    this.#adminListener = adminListener;
+    this.#adminAddress = adminListener.address;
     await using servers = new AsyncDisposableStack();
-    if (options.inheritance === undefined) servers.use(await this.#serveAdmin(this.#adminListener));
-    if (saved !== undefined) {
-      const ageSeconds = Math.round((this.#world.clock.wall() - saved.savedAt) / 1_000);
-      log.write('info', 'serving saved routes until control answers', { revision: saved.revision, ageSeconds, routes: saved.routes.length });
-      this.#confirmedAt -= ageSeconds * 1_000;
-      this.#checks.assume((saved.passing ?? []).map((key) => ({ key, health: 'passing', reachable: true, reason: '' })));
-      this.#apply(saved.revision, saved.routes);
-    }
-    options.onStart?.({
-      listen: (listeners) => this.#listen(listeners),
-      challenge: async (challenges) => await this.#workers.showChallenges(challenges, signal),
-      handOver: async (command) => await this.#handOver(command),
-    });
+    if (inheritance === undefined) servers.use(await this.#serveAdmin(adminListener));
+    if (saved !== undefined) this.#serveSaved(saved);
+    this.#options.onStart?.(this.#controls);
     // A gateway that keeps nothing gets its routes at once, and serves nobody without them.
-    if (saved === undefined && this.#store !== undefined) this.#workers.publish({ revision: 0, routes: [] });
-    this.#follow();
+    if (saved === undefined && this.#store !== undefined) this.#workers.publish(this.#inForce);
+    this.#follower.follow();
     const working = Promise.all([this.#writer.run(this.#end.signal), this.#sample(this.#end.signal)]);
-    if (options.inheritance !== undefined) {
-      await raceAbort(this.#served.promise, signal);
-      servers.use(await this.#serveAdmin(this.#adminListener));
-      options.inheritance.serving();
+    if (inheritance !== undefined) {
+      await unlessAborted(this.#served.promise, signal);
+      servers.use(await this.#serveAdmin(adminListener));
+      inheritance.serving();
     }
-    using _leaving = onAbort(signal, () => this.#leave());
-    await Promise.race([this.#left.promise, working]);
+    using _leaving = onAbort(signal, () => this.#departure.begin(this.#options.preDrainMs ?? 0));
+    await Promise.race([this.#departure.due, working]);
     await this.#drain(servers);
     this.#end.abort();
     await working;
-    this.#mirrorStop.abort();
+    this.#follower[Symbol.dispose]();
     this.#checks[Symbol.dispose]();
     await this.#store?.settled();
   }
 
   async #serveAdmin({ address, handle }: Bound): Promise<NetworkServer> {
-    return await this.#world.network.serve(address, async (request) => await this.#answerAdmin(request), handle);
+    return await this.#world.network.serve(address, async (request) => await answerAdmin(request, this.#pages), handle);
+  }
+
+  /** G3. */
+  #serveSaved({ revision, routes, passing = [], savedAt }: SavedRoutes): void {
+    const { clock, log } = this.#world;
+    const ageSeconds = Math.round((clock.wall() - savedAt) / 1_000);
+    log.write('info', 'serving saved routes until control answers', { revision, ageSeconds, routes: routes.length });
+    this.#follower.assumeAge(ageSeconds);
+    this.#checks.assume(passing.map((key) => ({ key, health: 'passing', reachable: true, reason: '' })));
+    this.#apply({ revision, routes });
+  }
+
+  get #controls(): GatewayControls {
+    return {
+      listen: (listeners) => this.#listen(listeners),
+      challenge: async (challenges) => await this.#workers.showChallenges(challenges, this.#config.signal),
+      handOver: async (command) => await this.#handOver(command),
+    };
   }
 
   async #handOver({ secret, names = {}, ...command }: SuccessorCommand & Pick<Legacy, 'secret' | 'names'>): Promise<{ readonly pid: number }> {
-    if (this.#isLeaving) throw new PlatformError('CONFLICT', 'Cannot hand over, because this gateway is ending already');
+    if (this.#departure.hasBegun) throw new PlatformError('CONFLICT', 'Cannot hand over, because this gateway is ending already');
     const legacy = { name: this.#config.name, health: this.#checks.all, secret, names };
     const listeners = new Map(this.#workers.listeners);
     if (this.#adminListener !== undefined) listeners.set(adminId, this.#adminListener.handle);
     const pid = await startSuccessor(this.#world, { ...command, listeners, legacy, signal: this.#config.signal });
     this.#world.log.write('info', 'handed over to a new process', { successor: pid });
-    this.#isSucceeded = true;
-    this.#leave();
+    this.#departure.succeeded();
     return { pid };
-  }
-
-  /** Begins to go. Whoever asks is told for a while before connections are no longer taken, unless another process takes them (R-27). */
-  #leave(): void {
-    if (this.#isLeaving) return;
-    this.#isLeaving = true;
-    const { clock } = this.#world;
-    const { preDrainMs = 0 } = this.#config.options ?? {};
-    const isAsked = clock.now() - this.#readyAskedAt < readyAskedMs;
-    if (!this.#isSucceeded && isAsked && preDrainMs > 0) clock.after(preDrainMs, this.#left.resolve);
-    else this.#left.resolve();
   }
 
   /** Requests in flight end while routes are still followed and acknowledged: none goes to an instance that may be stopped (S1). */
   async #drain(servers: AsyncDisposable): Promise<void> {
-    const { options = {}, signal } = this.#config;
+    const { drainMs = defaultDrainMs } = this.#options;
     this.#https?.[Symbol.dispose]();
-    const drainMs = options.drainMs ?? defaultDrainMs;
-    if (!this.#isSucceeded) {
+    if (!this.#departure.isSucceeded) {
       await this.#workers.stop(drainMs);
       return;
     }
-    const stopped = this.#workers.stop(Math.max(drainMs, handedOverDrainMs), { hurry: signal, hurriedMs: drainMs });
+    const stopped = this.#workers.stop(Math.max(drainMs, handedOverDrainMs), { hurry: this.#config.signal, hurriedMs: drainMs });
     await servers[Symbol.asyncDispose]();
     await stopped;
   }
@@ -270,107 +259,42 @@ class Gateway {
     return bound;
   }
 
-  /** Lists the routes and follows them from there; called again when what is known may be stale. */
-  #follow(): void {
-    const { view } = this.#config;
-    if (this.#end.signal.aborted) return;
-    this.#mirrorStop.abort();
-    this.#mirrorStop = new AbortController();
-    this.#fresh = Promise.withResolvers();
-    const fresh = this.#fresh;
-    const mirror: Mirror<Route> = new Mirror(this.#world, view, {
-      prefix: PREFIX.routes,
-      onChange: () => {
-        if (this.#mirror !== mirror) return;
-        this.#routesChanged(mirror);
-        fresh.resolve();
-      },
-    });
-    this.#mirror = mirror;
-    mirror.run(this.#mirrorStop.signal).catch((error: unknown) => this.#world.log.write('error', 'following routes ended', { cause: messageOf(error) }));
-  }
-
-  #routesChanged(mirror: Mirror<Route>): void {
-    this.#confirmedAt = this.#world.clock.now();
-    const items = [...mirror.itemsByKey.values()];
-    const signature = items.map(({ key, modRevision }) => `${key}@${modRevision}`).join(' ');
-    // A bookmark moves the revision without changing a route: nothing to acknowledge.
-    if (signature === this.#signature && mirror.revision >= this.#revision) return;
-    this.#signature = signature;
-    const routes = items.map(({ value }) => value);
-    this.#apply(mirror.revision, routes);
+  #routesChanged(routes: Snapshot): void {
+    this.#apply(routes);
     this.#savedAt = this.#world.clock.wall();
     this.#save();
+  }
+
+  #apply(snapshot: Snapshot): void {
+    const { routes } = snapshot;
+    this.#inForce = snapshot;
+    this.#checks.configure(routes);
+    // G1.
+    this.#workers.publish(snapshot);
+    this.#routeListeners.configure(routes);
+    this.#https?.configure(routes);
+    this.#changed();
   }
 
   #save(): void {
     // Before control has answered, what is on disk is what is in force.
     if (this.#savedAt === undefined) return;
     const passing = this.#checks.all.filter(({ health }) => health === 'passing').map(({ key }) => key);
-    this.#store?.save({ revision: this.#revision, savedAt: this.#savedAt, routes: this.#routes, passing });
-  }
-
-  #apply(revision: number, routes: readonly Route[]): void {
-    this.#revision = revision;
-    this.#routes = routes;
-    this.#checks.configure(routes);
-    // G1.
-    this.#workers.publish({ revision, routes });
-    this.#routeListeners.configure(routes);
-    this.#https?.configure(routes);
-    this.#changed();
+    this.#store?.save({ ...this.#inForce, savedAt: this.#savedAt, passing });
   }
 
   #changed(): void {
     if (!this.#isServing && this.#workers.areReady) {
       this.#isServing = true;
       this.#served.resolve();
-      this.#config.options?.onReady?.({ address: this.#address, adminAddress: this.#adminAddress });
+      this.#options.onReady?.({ address: this.#address, adminAddress: this.#adminAddress });
     }
-    this.#updateReports();
+    this.#reports.update(this.#routes, this.#workers.observations.flat());
     this.#writer.ring();
   }
 
-  #updateReports(): void {
-    const known = new Set<string>();
-    const observations = this.#workers.observations.flat();
-    for (const route of this.#routes) {
-      for (const backend of route.backends) {
-        const key = backendKey(backend);
-        known.add(key);
-        const seen = observations.filter((observation) => observation.key === key);
-        const checked = this.#checks.get(key);
-        const ejected = seen.find((observation) => observation.ejected);
-        // What is only assumed serves requests, but is no word to control.
-        const found = checked === undefined || checked.isAssumed ? 'unknown' : checked.health;
-        const health = ejected !== undefined ? 'failing' : found;
-        const before = this.#reports.get(key);
-        const isSteady = before?.health === health;
-        this.#reports.set(key, {
-          attempt: backend.attempt,
-          health,
-          transitions: (before?.transitions ?? 0) + (before === undefined || isSteady ? 0 : 1),
-          inFlight: backend.state === 'draining' ? seen.reduce((sum, { inFlight }) => sum + inFlight, 0) : 0,
-          reason: ejected?.reason ?? checked?.reason ?? '',
-        });
-      }
-    }
-    for (const key of this.#reports.keys()) if (!known.has(key)) this.#reports.delete(key);
-  }
-
-  #status(): GatewayStatus | undefined {
-    if (!this.#isServing) return undefined;
-    const backends: Record<InstanceId, BackendReport> = {};
-    for (const route of this.#routes) {
-      for (const backend of route.backends) {
-        const report = this.#reports.get(backendKey(backend));
-        if (report !== undefined) backends[backend.id] = report;
-      }
-    }
-    const { name } = this.#config;
-    const addresses = { address: this.#address, adminAddress: this.#adminAddress, ...this.#https?.report };
-    // G2.
-    return { name, ...addresses, pid: process.pid, appliedRevision: this.#workers.appliedRevision, backends };
+  get #routes(): readonly Route[] {
+    return this.#inForce.routes;
   }
 
   async #sample(signal: AbortSignal): Promise<void> {
@@ -381,106 +305,64 @@ class Gateway {
     }
   }
 
-  async #answerAdmin({ method, path, headers }: ServedRequest): Promise<NetworkResponse> {
-    const route = path.split('?', 1)[0];
-    const { reload, upgrade } = this.#config.options ?? {};
-    if (route === '/reload' && method === 'POST') return await answerPost(headers, reload);
-    if (route === '/upgrade' && method === 'POST') return await answerPost(headers, upgrade);
-    if (method !== 'GET' && method !== 'HEAD') return page(405, 'text/plain', 'only GET\n');
-    switch (route) {
-      case '/ready':
-        this.#readyAskedAt = this.#world.clock.now();
-        if (this.#isLeaving && !this.#isSucceeded) return page(503, 'text/plain', 'ending\n');
-        return this.#isServing ? page(200, 'text/plain', 'ready\n') : page(503, 'text/plain', 'not serving yet\n');
-      case '/metrics':
-        await this.#workers.refreshSamples(this.#config.signal);
-        return page(200, 'text/plain; version=0.0.4', this.#metrics());
-      case '/status':
-        return page(200, 'application/json', JSON.stringify(this.#liveStatus()));
-      default:
-        return page(404, 'text/plain', 'there are /metrics, /status and /ready\n');
-    }
+  #status(): GatewayStatus | undefined {
+    if (!this.#isServing) return undefined;
+    const { name } = this.#config;
+    const addresses = { address: this.#address, adminAddress: this.#adminAddress, ...this.#https?.report };
+    // G2.
+    return { name, ...addresses, pid: process.pid, appliedRevision: this.#workers.appliedRevision, backends: this.#reports.byInstance(this.#routes) };
   }
 
-  #metrics(): string {
+  get #pages(): AdminPages {
+    return {
+      readiness: () => this.#readiness(),
+      metrics: async () => await this.#metrics(),
+      status: () => this.#liveStatus(),
+      reload: this.#options.reload,
+      upgrade: this.#options.upgrade,
+    };
+  }
+
+  #readiness(): ReturnType<AdminPages['readiness']> {
+    this.#departure.noteAsked();
+    if (this.#departure.hasBegun && !this.#departure.isSucceeded) return 'ending';
+    return this.#isServing ? 'ready' : 'not serving yet';
+  }
+
+  async #metrics(): Promise<string> {
+    await this.#workers.refreshSamples(this.#config.signal);
     return renderMetrics(this.#workers.samples, {
       gateway: this.#config.name,
       configRevision: this.#workers.appliedRevision,
-      configAgeSeconds: this.#ageSeconds,
-      controlConnected: this.#mirror?.connected ?? false,
+      configAgeSeconds: this.#follower.ageSeconds,
+      controlConnected: this.#follower.isConnected,
       workerRestarts: this.#workers.restarts,
       certificateExpirySeconds: new Map(
         [...this.#certificates, ...(this.#https?.certificates ?? [])].map(({ names, validTo }) => [names[0] ?? '', Math.floor(validTo / 1_000)]),
       ),
-      certificateOrders: this.#config.options?.orders ?? NO_ORDERS,
+      certificateOrders: this.#options.orders ?? NO_ORDERS,
       backendUp: new Map(this.#checks.all.map(({ key, health }) => [key, health === 'passing' ? 1 : 0])),
     });
   }
 
-  get #ageSeconds(): number {
-    return Math.round((this.#world.clock.now() - this.#confirmedAt) / 1_000);
-  }
-
   #liveStatus(): LiveStatus {
-    const services: Record<string, LiveService> = {};
-    const last = this.#window.last;
-    for (const route of this.#routes) {
-      const key = `${route.app}/${route.service}`;
-      const service = this.#window.service(key) ?? NO_TRAFFIC;
-      const backends: LiveBackend[] = route.backends.map((backend) => {
-        const backendId = backendKey(backend);
-        const report = this.#reports.get(backendId);
-        const sample = last?.backends[backendId];
-        return {
-          id: backend.id,
-          name: backend.name,
-          address: `${backend.address.host}:${backend.address.port}`,
-          tier: backend.tier,
-          state: backend.state,
-          health: report?.health ?? 'unknown',
-          reason: report?.reason ?? '',
-          inFlight: sample?.inFlight ?? 0,
-          answers: sample?.answers ?? 0,
-          failures: sample?.failures ?? 0,
-          ejections: Object.values(sample?.ejections ?? {}).reduce((sum, count) => sum + count, 0),
-        };
-      });
-      services[key] = { ...service, matches: route.matches.map(({ host, path }) => `${host}${path}`), backends };
-    }
+    const { last } = this.#window;
     return {
       gateway: this.#config.name,
       revision: this.#workers.appliedRevision,
-      controlConnected: this.#mirror?.connected ?? false,
-      routesAgeSeconds: this.#ageSeconds,
+      controlConnected: this.#follower.isConnected,
+      routesAgeSeconds: this.#follower.ageSeconds,
       workers: this.#workers.pids.map((pid) => ({ pid })),
       clients: last?.clients ?? 0,
       memoryBytes: last?.memoryBytes ?? 0,
-      services,
+      services: liveServices(this.#routes, { window: this.#window, reports: this.#reports }),
     };
   }
 }
 
 const NO_ORDERS: ReadonlyMap<string, number> = new Map();
 
-const NO_TRAFFIC: ServiceTraffic = {
-  tier: 'none',
-  requestsPerSecond: 0,
-  p50Ms: 0,
-  p95Ms: 0,
-  p99Ms: 0,
-  answers: {},
-  retries: 0,
-  inFlight: 0,
-  held: 0,
-};
-
 function defaultWorkers(): number {
   const cores = availableParallelism();
   return cores <= fewCores ? 1 : Math.min(mostDefaultWorkers, cores >> 1);
-}
-
-async function raceAbort(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<never>();
-  using _listening = onAbort(signal, aborted.reject);
-  await Promise.race([promise, aborted.promise]);
 }

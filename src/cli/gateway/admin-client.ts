@@ -1,5 +1,5 @@
 import { messageOf, PlatformError } from '#base/errors';
-import { ADMIN_FIELD } from '#gateway/admin-page';
+import { ADMIN_FIELD } from '#gateway/admin-pages';
 import type { LiveStatus } from '#gateway/live-status';
 import { formatAddress } from '#gateway/standalone/config-values';
 import type { Reloaded, Upgraded } from '#gateway/standalone/standalone-gateway';
