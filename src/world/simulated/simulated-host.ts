@@ -1,12 +1,13 @@
 import { assert } from '#base/assert';
 import type { LogFields, ProcessSpec, World } from '../world.ts';
+import type { DiskDrive } from './disk-drive.ts';
 import { Generator } from './generator.ts';
 import { Life } from './life.ts';
 import { ProcessTable, type RunningProgram } from './process-table.ts';
 import type { Program } from './program.ts';
 import type { Scheduler } from './scheduler.ts';
 import { SimulatedClock } from './simulated-clock.ts';
-import type { DiskDrive } from './simulated-disk.ts';
+import { SimulatedDisk } from './simulated-disk.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
 import type { Listener, NetworkHost, SwitchBoard } from './switch-board.ts';
 
@@ -149,7 +150,7 @@ export class SimulatedHost implements NetworkHost {
       clock,
       random: new Generator(seed, label),
       network: new SimulatedNetwork({ board, generator: new Generator(seed, `${label}/network`), life: of.life, host: this }),
-      disk: this.drive.mount(of.life, () => clock.wall()),
+      disk: new SimulatedDisk({ drive: this.drive, life: of.life, wall: () => clock.wall() }),
       processes: of.processes.view(of.life),
       log: {
         write: (level, message, fields = {}) => {

@@ -1,10 +1,10 @@
 import { assert } from '#base/assert';
 import { toBytes } from '#base/bytes';
 import { crc32c } from '#base/checksum';
+import { CALM_DISK, type DiskConditions, DiskDrive } from './disk-drive.ts';
 import { Generator } from './generator.ts';
 import type { Program } from './program.ts';
 import { Scheduler } from './scheduler.ts';
-import { CALM_DISK, type DiskConditions, DiskDrive } from './simulated-disk.ts';
 import { SimulatedHost } from './simulated-host.ts';
 import { CALM_NETWORK, type NetworkConditions, SwitchBoard } from './switch-board.ts';
 
