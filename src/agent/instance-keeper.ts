@@ -4,15 +4,16 @@ import { messageOf, PlatformError } from '#base/errors';
 import { isAbort, onAbort } from '#base/signal';
 import { Wakeup } from '#base/wakeup';
 import type { Instance, InstanceId } from '#model/instance';
-import type { ProcessExit, ProcessSpec, RunningProcess, World } from '#world/world';
+import type { ProcessExit, ProcessSpec, World } from '#world/world';
 import { afterEnd, classifyEnd, renewed } from './after-end.ts';
+import { afterProbe, NO_CHECKS } from './check-facts.ts';
 import { InstanceJournal } from './instance-journal.ts';
 import { type Action, planInstance } from './instance-plan.ts';
 import type { InstanceRecord } from './instance-record.ts';
 import type { KeeperParts } from './keeper-parts.ts';
-import { type End, INITIAL_FACTS, type KeeperFacts, type KeeperState, NO_CHECKS, type ProcessStage } from './keeper-state.ts';
+import type { End, KeeperState, ProcessStage } from './keeper-state.ts';
+import { KeptProcess } from './kept-process.ts';
 import { environmentOf, failedStart, gatherSupplies, launch, type Supplies } from './launch.ts';
-import type { LogFile } from './logs/log-file.ts';
 import { momentNow } from './moment.ts';
 import { PrepareFailure } from './prepare-failure.ts';
 import { probeInstance } from './probe.ts';
@@ -37,15 +38,16 @@ export class InstanceKeeper {
   readonly #parts: KeeperParts;
   readonly #journal: InstanceJournal;
   readonly #wakeup = new Wakeup();
-  #facts: KeeperFacts = INITIAL_FACTS;
-  #process: RunningProcess | undefined;
-  #output: LogFile | undefined;
+  readonly #process: KeptProcess;
+  #isPrepared = false;
+  #check = NO_CHECKS;
   #operation: AbortController | undefined;
 
   constructor(world: World, parts: KeeperParts, instance: Instance) {
     this.#world = world;
     this.#parts = parts;
     this.#journal = new InstanceJournal(world, parts, instance);
+    this.#process = new KeptProcess(world.clock, () => this.#interrupt());
     this.id = instance.id;
   }
 
@@ -68,7 +70,7 @@ export class InstanceKeeper {
   async recover(record: InstanceRecord): Promise<void> {
     this.#journal.load(record);
     const { stage, port } = this.#state;
-    this.#facts = { ...INITIAL_FACTS, isPrepared: await this.#runtime.isPrepared(this.#last) };
+    this.#isPrepared = await this.#runtime.isPrepared(this.#last);
     // Before anybody else of this node looks for a free one.
     if ((stage.kind === 'process' || stage.kind === 'starting') && port !== undefined && this.#last.spec.listens) this.#parts.ports.hold(port, this.id);
     if (stage.kind === 'process') await this.#adopt(stage);
@@ -102,7 +104,7 @@ export class InstanceKeeper {
   /** Measures what the instance uses; published when it differs notably from what was published last. */
   async measure(): Promise<void> {
     if (this.#journal.status?.phase !== 'running') return;
-    const usage = await this.#process?.usage();
+    const usage = await this.#process.usage();
     if (usage && isNotableUsage(this.#journal.usage, usage)) this.#journal.setUsage(usage);
   }
 
@@ -129,7 +131,8 @@ export class InstanceKeeper {
   }
 
   #plan(): Action {
-    return planInstance({ instance: this.#journal.wanted, state: this.#state, facts: this.#facts, now: this.#world.clock.now() });
+    const facts = { ...this.#process.facts, isPrepared: this.#isPrepared, check: this.#check };
+    return planInstance({ instance: this.#journal.wanted, state: this.#state, facts, now: this.#world.clock.now() });
   }
 
   /** Whatever is under way is planned anew. */
@@ -155,7 +158,7 @@ export class InstanceKeeper {
       case 'kill':
         return await this.#kill();
       case 'look':
-        return await this.#look();
+        return await this.#process.look();
       case 'settle':
         return await this.#settle(action.end);
       case 'stop':
@@ -190,7 +193,7 @@ export class InstanceKeeper {
   async #prepare(signal: AbortSignal): Promise<void> {
     try {
       await this.#runtime.prepare(this.#last, { onActivity: (activity) => this.#journal.setActivity(activity), signal });
-      this.#facts = { ...this.#facts, isPrepared: true };
+      this.#isPrepared = true;
       this.#journal.setActivity(undefined);
       await this.#journal.become({ ...this.#state, preparedAt: this.#state.preparedAt ?? momentNow(this.#world.clock) });
     } catch (error) {
@@ -229,8 +232,8 @@ export class InstanceKeeper {
 
   async #launch(instance: Instance, supplies: Supplies): Promise<void> {
     const { process, output } = await launch(this.#world, this.#parts, { journal: this.#journal, instance, supplies });
-    this.#facts = { ...this.#facts, check: NO_CHECKS };
-    this.#attach(process, output);
+    this.#check = NO_CHECKS;
+    this.#process.attach(process, output);
     const startedAt = momentNow(this.#world.clock);
     await this.#journal.become({ ...this.#state, stage: { kind: 'process', identity: process.identity, startedAt } });
   }
@@ -239,57 +242,37 @@ export class InstanceKeeper {
   async #seek({ token, bootId, since }: Extract<Action, { kind: 'seek' }>): Promise<void> {
     const process = bootId === this.#parts.bootId ? await this.#runtime.find(token) : undefined;
     if (!process) return await this.#journal.become({ ...this.#state, stage: { kind: 'idle' } });
-    this.#attach(process, await this.#parts.logs.open(this.#last, this.#state.attempt));
+    this.#process.attach(process, await this.#parts.logs.open(this.#last, this.#state.attempt));
     await this.#journal.become({ ...this.#state, stage: { kind: 'process', identity: process.identity, startedAt: since } });
   }
 
   async #adopt(stage: ProcessStage): Promise<void> {
     const process = await this.#runtime.adopt(stage.identity);
     if (process) {
-      this.#attach(process, await this.#parts.logs.open(this.#last, this.#state.attempt));
+      this.#process.attach(process, await this.#parts.logs.open(this.#last, this.#state.attempt));
       // The agent before us may have ended between the record of the signal and the signal.
       if (stage.ending) await process.signal(stage.ending.killedAt ? 'SIGKILL' : 'SIGTERM');
       return;
     }
     const exit: ProcessExit = { code: undefined, signal: undefined };
-    this.#facts = { ...this.#facts, exit, isGroupGone: true };
+    this.#process.goneBefore(exit);
     if (stage.identity.bootId !== this.#parts.bootId && !stage.ending) {
       const end: End = { why: 'machine', reason: 'the machine was started again', exit };
       await this.#journal.become({ ...this.#state, stage: { ...stage, ending: { end, since: momentNow(this.#world.clock) } } });
     }
   }
 
-  #attach(process: RunningProcess, output: LogFile): void {
-    this.#process = process;
-    this.#output = output;
-    const { isPrepared, check } = this.#facts;
-    this.#facts = { ...INITIAL_FACTS, isPrepared, check };
-    void process.exited.then((exit) => {
-      if (this.#process !== process) return;
-      this.#facts = { ...this.#facts, exit };
-      this.#interrupt();
-    });
-  }
-
   async #probe(action: Extract<Action, { kind: 'probe' }>, signal: AbortSignal): Promise<void> {
     const address = { host: this.#parts.host, port: this.#state.port ?? 0 };
     const failure = await probeInstance(this.#world.network, { address, probe: action.probe }, { timeoutMs: action.timeoutMs, signal });
-    const { check: before } = this.#facts;
-    const check = { ...before, probes: before.probes + 1, probedAt: momentNow(this.#world.clock) };
-    if (failure === undefined) {
-      // H3: failures count until enough passes in a row have followed.
-      const passes = before.passes + 1;
-      this.#facts = { ...this.#facts, check: { ...check, passes, failures: passes >= action.rise ? 0 : before.failures } };
-      if (action.check === 'startup') await this.#becomeRunning();
-    } else {
-      this.#facts = { ...this.#facts, check: { ...check, passes: 0, failures: before.failures + 1, lastFailure: failure } };
-    }
+    this.#check = afterProbe(this.#check, { failure, rise: action.rise, at: momentNow(this.#world.clock) });
+    if (failure === undefined && action.check === 'startup') await this.#becomeRunning();
   }
 
   async #becomeRunning(): Promise<void> {
     const { stage } = this.#state;
     if (stage.kind !== 'process') return;
-    this.#facts = { ...this.#facts, check: NO_CHECKS };
+    this.#check = NO_CHECKS;
     this.#parts.gate.leave(this.id);
     this.#journal.setUsage(undefined);
     await this.#journal.become({ ...this.#state, wasRunning: true, stage: { ...stage, readyAt: momentNow(this.#world.clock) } });
@@ -300,24 +283,14 @@ export class InstanceKeeper {
     if (stage.kind !== 'process') return;
     const since = momentNow(this.#world.clock);
     await this.#journal.become({ ...this.#state, stage: { ...stage, ending: { end, since, ...(signal === 'SIGKILL' ? { killedAt: since } : {}) } } });
-    await this.#signal(signal);
+    await this.#process.signal(signal);
   }
 
   async #kill(): Promise<void> {
     const { stage } = this.#state;
     if (stage.kind !== 'process' || !stage.ending) return;
     await this.#journal.become({ ...this.#state, stage: { ...stage, ending: { ...stage.ending, killedAt: momentNow(this.#world.clock) } } });
-    await this.#signal('SIGKILL');
-  }
-
-  async #signal(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const isAnybodyLeft = (await this.#process?.signal(signal)) ?? false;
-    if (!isAnybodyLeft) this.#facts = { ...this.#facts, isGroupGone: true };
-  }
-
-  async #look(): Promise<void> {
-    const hasMembers = (await this.#process?.hasMembers()) ?? false;
-    this.#facts = { ...this.#facts, looks: this.#facts.looks + 1, lookedAt: momentNow(this.#world.clock), isGroupGone: !hasMembers };
+    await this.#process.signal('SIGKILL');
   }
 
   async #settle(end: End): Promise<void> {
@@ -327,10 +300,9 @@ export class InstanceKeeper {
     const output = isFailure ? shortened(await this.#parts.logs.lastLines(this.#last, { attempt: this.#state.attempt, count: outputLines })) : undefined;
     const aliveMs = this.#world.clock.now() - stage.startedAt.at;
     const whole = classifyEnd({ ...end, ...(output ? { output } : {}) }, { aliveMs, isReady: stage.readyAt !== undefined });
-    if (this.#output) await this.#parts.logs.close(this.#output);
-    this.#process = undefined;
-    this.#output = undefined;
-    this.#facts = { ...INITIAL_FACTS, isPrepared: this.#facts.isPrepared };
+    if (this.#process.output) await this.#parts.logs.close(this.#process.output);
+    this.#process.release();
+    this.#check = NO_CHECKS;
     await this.#conclude(whole);
   }
 

@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import type { Instance, InstanceIntent } from '#model/instance';
 import type { Checks } from '#model/spec';
 import type { Instant, UnixMs } from '#world/world';
+import { NO_CHECKS } from './check-facts.ts';
 import { type Action, planInstance } from './instance-plan.ts';
-import { type End, INITIAL_FACTS, INITIAL_STATE, type KeeperFacts, type KeeperState, type Stage } from './keeper-state.ts';
+import { type End, INITIAL_STATE, type KeeperFacts, type KeeperState, type Stage, UNSEEN } from './keeper-state.ts';
 import type { Moment } from './moment.ts';
 import { exampleInstance } from './testing/example-instance.ts';
 
@@ -52,6 +53,7 @@ const STAGES: Readonly<Record<string, Stage>> = {
 };
 
 const check = { probes: 3, probedAt: ago(600), passes: 0, failures: 1, lastFailure: 'refused' };
+const INITIAL_FACTS: KeeperFacts = { ...UNSEEN, isPrepared: false, check: NO_CHECKS };
 const FACTS: Readonly<Record<string, Partial<KeeperFacts>>> = {
   nothing: {},
   prepared: { isPrepared: true },

@@ -1,5 +1,6 @@
 import type { InstanceStatus } from '#model/instance';
 import type { ProcessExit, ProcessIdentity } from '#world/world';
+import type { CheckFacts } from './check-facts.ts';
 import type { Moment } from './moment.ts';
 
 /** How an attempt came to its end. */
@@ -63,9 +64,14 @@ export interface ProcessStage {
 export const INITIAL_STATE: KeeperState = { attempt: 0, nonce: 0, restarts: [], isCleanExitUsed: false, wasRunning: false, stage: { kind: 'idle' } };
 
 /** What the keeper sees at this moment and forgets when the agent ends. */
-export interface KeeperFacts {
+export interface KeeperFacts extends ProcessFacts {
   /** Artifact and install are done on this node. */
   readonly isPrepared: boolean;
+  readonly check: CheckFacts;
+}
+
+/** What is seen of the process of an attempt. */
+export interface ProcessFacts {
   /** Set once the leader of the process's group has ended. */
   readonly exit?: ProcessExit;
   /** The group was looked at after the end of its leader, and nobody is left. */
@@ -73,21 +79,6 @@ export interface KeeperFacts {
   /** When the group was looked at last and by how many looks since its end began. */
   readonly looks: number;
   readonly lookedAt?: Moment;
-  readonly check: CheckFacts;
 }
 
-/** The check that counts now: startup before ready, alive after. */
-export interface CheckFacts {
-  readonly probes: number;
-  readonly probedAt?: Moment;
-  /** Passes since the last failure. */
-  readonly passes: number;
-  /** Failures since the check was last passed often enough in a row. */
-  readonly failures: number;
-  /** Why the last probe failed. */
-  readonly lastFailure?: string;
-}
-
-export const NO_CHECKS: CheckFacts = { probes: 0, passes: 0, failures: 0 };
-
-export const INITIAL_FACTS: KeeperFacts = { isPrepared: false, isGroupGone: false, looks: 0, check: NO_CHECKS };
+export const UNSEEN: ProcessFacts = { isGroupGone: false, looks: 0 };
