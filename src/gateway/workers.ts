@@ -7,6 +7,8 @@ import type { HealthUpdate } from './dataplane/dataplane.ts';
 import type { ListenerSettings } from './dataplane/listener-settings.ts';
 import type { ListeningHandle } from './listeners.ts';
 import { mergeSamples, withoutGauges } from './merged-samples.ts';
+import { PanicWatch } from './panic-watch.ts';
+import { SampleRounds } from './sample-rounds.ts';
 import { type Challenges, NO_CHALLENGES } from './tls/acme/challenges.ts';
 import { TicketRotation } from './tls/ticket-rotation.ts';
 import { startWorkerProcess } from './worker-process.ts';
@@ -41,8 +43,6 @@ interface Worker {
   lastHeardAt: number;
   sample: WorkerSample | undefined;
   observations: readonly BackendObservation[];
-  /** Services of which it says so. */
-  panicking: readonly string[];
 }
 
 /**
@@ -56,7 +56,8 @@ export class Workers implements AsyncDisposable {
   readonly #options: WorkersOptions;
   readonly #workers = new Map<number, Worker>();
   readonly #listeners = new Map<string, Listener>();
-  readonly #samples = new Map<number, PromiseWithResolvers<void> & { left: number }>();
+  readonly #rounds: SampleRounds;
+  readonly #panics: PanicWatch;
   readonly #failures = new Map<number, number>();
   /** The last counters of all workers that ended, as one. */
   #past: WorkerSample | undefined;
@@ -64,13 +65,14 @@ export class Workers implements AsyncDisposable {
   #challenges: Challenges = NO_CHALLENGES;
   #snapshot: Snapshot | undefined;
   #appliedRevision = 0;
-  #sampleRequest = 0;
   #isStopping = false;
   restarts = 0;
 
   constructor(world: World, options: WorkersOptions) {
     this.#world = world;
     this.#options = options;
+    this.#rounds = new SampleRounds(world.clock);
+    this.#panics = new PanicWatch(world.log);
     this.#tickets = new TicketRotation(world, (secrets) => {
       for (const worker of this.#workers.values()) this.#send(worker, { kind: 'tickets', secrets });
     });
@@ -153,20 +155,13 @@ export class Workers implements AsyncDisposable {
   /** Asks every worker for its counters; resolves when all have answered or after `withinMs`. Ends a worker that has been silent for too long. */
   async refreshSamples(signal: AbortSignal, { withinMs = sampleTimeoutMs }: { readonly withinMs?: number } = {}): Promise<void> {
     const now = this.#world.clock.now();
-    const request = ++this.#sampleRequest;
-    const pending = { ...Promise.withResolvers<void>(), left: this.#workers.size };
-    if (pending.left === 0) return;
-    this.#samples.set(request, pending);
-    for (const worker of this.#workers.values()) {
-      if (now - worker.lastHeardAt > hungMs) worker.child.kill('SIGKILL');
-      this.#send(worker, { kind: 'sample', request });
-    }
-    using _timeout = this.#world.clock.after(withinMs, pending.resolve);
-    const stop = () => pending.resolve();
-    signal.addEventListener('abort', stop, { once: true });
-    await pending.promise;
-    signal.removeEventListener('abort', stop);
-    this.#samples.delete(request);
+    const ask = (request: number) => {
+      for (const worker of this.#workers.values()) {
+        if (now - worker.lastHeardAt > hungMs) worker.child.kill('SIGKILL');
+        this.#send(worker, { kind: 'sample', request });
+      }
+    };
+    await this.#rounds.run(this.#workers.size, { ask, withinMs, signal });
   }
 
   /**
@@ -214,7 +209,6 @@ export class Workers implements AsyncDisposable {
       lastHeardAt: now,
       sample: undefined,
       observations: [],
-      panicking: [],
     };
     this.#workers.set(number, worker);
     child.on('message', (message) => this.#hear(worker, message as FromWorker));
@@ -231,6 +225,7 @@ export class Workers implements AsyncDisposable {
   #ended(worker: Worker, code: number | null, signal: string | null): void {
     if (this.#workers.get(worker.number) !== worker) return;
     this.#workers.delete(worker.number);
+    this.#panics.forget(worker.number);
     if (worker.sample !== undefined) {
       const last = withoutGauges(worker.sample);
       this.#past = this.#past === undefined ? last : mergeSamples([this.#past, last]);
@@ -259,26 +254,14 @@ export class Workers implements AsyncDisposable {
         break;
       case 'report':
         worker.observations = message.backends;
-        this.#notePanic(worker, message.panicking);
+        this.#panics.note(worker.number, message.panicking);
         this.#options.onChange();
         break;
-      case 'sample': {
+      case 'sample':
         worker.sample = message.sample;
-        const pending = this.#samples.get(message.request);
-        if (pending !== undefined && --pending.left === 0) pending.resolve();
+        this.#rounds.answered(message.request);
         break;
-      }
     }
-  }
-
-  /** Said once when it begins and once when it is over, by the first worker that sees it. */
-  #notePanic(worker: Worker, panicking: readonly string[]): void {
-    const before = new Set([...this.#workers.values()].flatMap((each) => each.panicking));
-    worker.panicking = panicking;
-    const now = new Set([...this.#workers.values()].flatMap((each) => each.panicking));
-    const { log } = this.#world;
-    for (const service of now) if (!before.has(service)) log.write('warn', 'too few backends are healthy: all get requests (panic)', { service });
-    for (const service of before) if (!now.has(service)) log.write('info', 'enough backends are healthy again', { service });
   }
 
   #recount(): void {
