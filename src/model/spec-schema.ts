@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseSizeBytes } from '#base/bytes';
 import { parseDurationMs } from '#base/duration';
 import { isName } from '#base/name';
+import { duration as anyDuration, attempt, wholeNumber } from './schema-values.ts';
 import { checkCommand, splitCommand } from './split-command.ts';
 import { trafficShape } from './traffic-schema.ts';
 
@@ -25,12 +26,7 @@ const PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/;
 
 const name = z.string().refine(isName, 'must be 1 to 40 of a-z, 0-9 and "-", and neither begin nor end with "-"');
 
-const duration = z.string('must be a duration with a unit, such as "10s"').superRefine((text, context) => {
-  const durationMs = attempt(() => parseDurationMs(text));
-  if (durationMs === undefined) context.addIssue('must be a duration with a unit (ms, s, m, h, d), such as "10s"');
-  else if (durationMs > MAX_DURATION_MS) context.addIssue('must be at most "30d"');
-});
-
+const duration = anyDuration.refine((text) => (attempt(() => parseDurationMs(text)) ?? 0) <= MAX_DURATION_MS, 'must be at most "30d"');
 const positiveDuration = duration.refine((text) => attempt(() => parseDurationMs(text)) !== 0, 'must be longer than 0');
 
 const size = z.string('must be a size with a unit, such as "512Mi"').superRefine((text, context) => {
@@ -192,11 +188,6 @@ export const NOT_YET: Readonly<Record<string, string>> = {
   onNodeLost: 'is not available yet in this version: instances of a lost node are replaced at once',
 };
 
-function wholeNumber(bounds: { readonly from: number; readonly to: number }) {
-  const what = `must be a whole number from ${bounds.from} to ${bounds.to}`;
-  return z.int(what).min(bounds.from, what).max(bounds.to, what);
-}
-
 function reasonAgainst(variable: string): string | undefined {
   if (!VARIABLE_NAME.test(variable)) return 'must be called by letters, digits and "_", not beginning with a digit';
   if (RESERVED_VARIABLES.has(variable)) return 'is set by Haven for each instance and cannot be set here';
@@ -205,12 +196,4 @@ function reasonAgainst(variable: string): string | undefined {
 
 function addReason(why: string | undefined, context: { addIssue(message: string): void }): void {
   if (why) context.addIssue(why);
-}
-
-function attempt<Value>(parse: () => Value): Value | undefined {
-  try {
-    return parse();
-  } catch {
-    return undefined;
-  }
 }

@@ -1,12 +1,7 @@
 import { z } from 'zod';
 import { parseSizeBytes } from '#base/bytes';
-import { parseDurationMs } from '#base/duration';
 import { parseRate } from '#base/rate';
-
-const duration = z.string('must be a duration with a unit, such as "10s"').superRefine((text, context) => {
-  if (attempt(() => parseDurationMs(text)) === undefined) context.addIssue('must be a duration with a unit (ms, s, m, h, d), such as "10s"');
-});
-const positiveDuration = duration.refine((text) => attempt(() => parseDurationMs(text)) !== 0, 'must be longer than 0');
+import { attempt, duration, positiveDuration, wholeNumber } from './schema-values.ts';
 
 const size = z.string('must be a size with a unit, such as "10Mi"').superRefine((text, context) => {
   if (attempt(() => parseSizeBytes(text)) === undefined) context.addIssue('must be a size with a unit (B, Ki, Mi, Gi, Ti, k, M, G, T), such as "10Mi"');
@@ -14,7 +9,7 @@ const size = z.string('must be a size with a unit, such as "10Mi"').superRefine(
 
 const rate = z.string('must be a rate such as "100/s"').refine((text) => parseRate(text) !== undefined, 'must be a rate such as "100/s" or "30/m"');
 
-const tries = whole({ from: 0, to: 10 });
+const tries = wholeNumber({ from: 0, to: 10 });
 const retryOn = z.enum(['502', '503', '504', 'timeout'], 'must be "502", "503", "504" or "timeout"');
 
 /** How a gateway treats the requests of one service: the same words in an app's config and in the file of a gateway of its own. */
@@ -26,7 +21,7 @@ export const trafficShape = {
       'must be a whole number from 0 to 10, or { count, on, idempotencyKey }',
     )
     .optional(),
-  rateLimit: z.strictObject({ rate, burst: whole({ from: 1, to: 1_000_000 }).optional(), per: z.enum(['client', 'service']).optional() }).optional(),
+  rateLimit: z.strictObject({ rate, burst: wholeNumber({ from: 1, to: 1_000_000 }).optional(), per: z.enum(['client', 'service']).optional() }).optional(),
   timeouts: z
     .strictObject({
       connect: positiveDuration.optional(),
@@ -36,12 +31,16 @@ export const trafficShape = {
     })
     .optional(),
   limits: z
-    .strictObject({ body: size.optional(), inFlight: whole({ from: 1, to: 1_000_000 }).optional(), waiting: whole({ from: 0, to: 100_000 }).optional() })
+    .strictObject({
+      body: size.optional(),
+      inFlight: wholeNumber({ from: 1, to: 1_000_000 }).optional(),
+      waiting: wholeNumber({ from: 0, to: 100_000 }).optional(),
+    })
     .optional(),
   ejection: z
     .strictObject({
-      failures: whole({ from: 0, to: 1_000 }).optional(),
-      errors: whole({ from: 0, to: 10_000 }).optional(),
+      failures: wholeNumber({ from: 0, to: 1_000 }).optional(),
+      errors: wholeNumber({ from: 0, to: 10_000 }).optional(),
       slower: z
         .number('must be 0, or a number from 1.5 to 100')
         .refine((factor) => factor === 0 || (factor >= 1.5 && factor <= 100), 'must be 0, or a number from 1.5 to 100')
@@ -58,16 +57,3 @@ const trafficSchema = z.strictObject(trafficShape);
 
 /** Traffic settings as they were written, checked. */
 export type TrafficInput = z.output<typeof trafficSchema>;
-
-function whole(bounds: { readonly from: number; readonly to: number }) {
-  const what = `must be a whole number from ${bounds.from} to ${bounds.to}`;
-  return z.int(what).min(bounds.from, what).max(bounds.to, what);
-}
-
-function attempt<Value>(parse: () => Value): Value | undefined {
-  try {
-    return parse();
-  } catch {
-    return undefined;
-  }
-}

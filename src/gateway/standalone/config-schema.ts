@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { parseDurationMs } from '#base/duration';
+import { duration, positiveDuration, wholeNumber } from '#model/schema-values';
 import { trafficShape } from '#model/traffic-schema';
 import { balanceIssue } from '#policy/balance/balancers';
 import { acme } from './acme-schema.ts';
@@ -20,11 +20,6 @@ const PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/;
 const dnsServer = z
   .string()
   .refine((text) => isIP(text) !== 0 || typeof parseAddress(text) !== 'string', 'must be the address of a DNS server, such as "10.0.0.2" or "127.0.0.1:5353"');
-
-const duration = z.string('must be a duration with a unit, such as "10s"').superRefine((text, context) => {
-  if (attempt(() => parseDurationMs(text)) === undefined) context.addIssue('must be a duration with a unit (ms, s, m, h, d), such as "10s"');
-});
-const positiveDuration = duration.refine((text) => attempt(() => parseDurationMs(text)) !== 0, 'must be longer than 0');
 
 const path = z
   .string()
@@ -53,8 +48,8 @@ const backend = z.union(
 const checkTimes = {
   interval: positiveDuration.optional(),
   timeout: positiveDuration.optional(),
-  rise: whole({ from: 1, to: 100 }).optional(),
-  fall: whole({ from: 1, to: 100 }).optional(),
+  rise: wholeNumber({ from: 1, to: 100 }).optional(),
+  fall: wholeNumber({ from: 1, to: 100 }).optional(),
 };
 const check = z.union(
   [
@@ -93,8 +88,8 @@ export const gatewaySchema = z.strictObject({
   acme: acme.optional(),
   limits: z
     .strictObject({
-      connections: whole({ from: 1, to: MAX_CONNECTIONS }).optional(),
-      connectionsPerClient: whole({ from: 1, to: MAX_CONNECTIONS }).optional(),
+      connections: wholeNumber({ from: 1, to: MAX_CONNECTIONS }).optional(),
+      connectionsPerClient: wholeNumber({ from: 1, to: MAX_CONNECTIONS }).optional(),
       stall: positiveDuration.optional(),
     })
     .optional(),
@@ -102,7 +97,7 @@ export const gatewaySchema = z.strictObject({
   resolver: z
     .union([dnsServer, z.array(dnsServer).min(1, 'must name at least one server').max(MAX_DNS_SERVERS, `must name at most ${MAX_DNS_SERVERS} servers`)])
     .optional(),
-  workers: whole({ from: 1, to: MAX_WORKERS }).optional(),
+  workers: wholeNumber({ from: 1, to: MAX_WORKERS }).optional(),
   accessLog: z.string().min(1, 'must be a folder').optional(),
   state: z.string().min(1, 'must be a folder').optional(),
   drain: duration.optional(),
@@ -115,16 +110,3 @@ export const gatewaySchema = z.strictObject({
 /** A gateway's file, checked. */
 export type GatewayInput = z.output<typeof gatewaySchema>;
 export type ServiceInput = z.output<typeof serviceSchema>;
-
-function whole(bounds: { readonly from: number; readonly to: number }) {
-  const what = `must be a whole number from ${bounds.from} to ${bounds.to}`;
-  return z.int(what).min(bounds.from, what).max(bounds.to, what);
-}
-
-function attempt<Value>(parse: () => Value): Value | undefined {
-  try {
-    return parse();
-  } catch {
-    return undefined;
-  }
-}
