@@ -20,6 +20,13 @@ export async function unlessAborted<Value>(promise: Promise<Value>, signal: Abor
   return await Promise.race([promise, aborted.promise]);
 }
 
+/** Resolves when the promise does, or when the signal aborts first; rejects only as the promise does. The promise itself goes on. */
+export async function settledOrAborted(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<void>();
+  using _listening = onAbort(signal, () => aborted.resolve());
+  await Promise.race([promise, aborted.promise]);
+}
+
 /** True when the error is the signal's own reason or an abort: the caller asked for the end, nothing failed. */
 export function isAbort(error: unknown, signal: AbortSignal): boolean {
   return (

@@ -1,3 +1,4 @@
+import { settledOrAborted } from '#base/signal';
 import { readCsv } from '#lab/csv';
 import type { ReferenceGroup, ReferenceVerdict } from '#lab/reference-check';
 import { groupReferenceRows, judge, referenceRows } from '#lab/reference-check';
@@ -8,6 +9,7 @@ import { EXIT } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
 import { createOutput, formatTook, paint, table } from '../output.ts';
 import { countOption, textOption } from './lab-options.ts';
+import { Progress } from './progress.ts';
 import { readInput } from './read-input.ts';
 import type { LabInput } from './register.ts';
 import { ScenarioPool } from './scenario-pool.ts';
@@ -23,7 +25,6 @@ const WIDE = 0.05;
 const MOST_SEEDS = 64;
 const LEAST_MOST_SEEDS = 4;
 const DEFAULT_SEEDS = 5;
-const PROGRESS_MS = 2_000;
 
 interface Effort {
   /** Of a run that is not longer than usual. */
@@ -67,31 +68,18 @@ async function judgeGroups(
   { effort, output, signal }: { readonly effort: Effort; readonly output: Output; readonly signal: AbortSignal },
 ): Promise<readonly ReferenceVerdict[]> {
   const verdicts: ReferenceVerdict[] = [];
-  const startedAt = performance.now();
-  let shownAt = startedAt;
+  const progress = new Progress(output, { label: 'check', total: groups.length, units: 'queues' });
   let next = 0;
-  let done = 0;
   await using pool = new ScenarioPool();
   const lane = async (): Promise<void> => {
     for (let group = groups[next]; group !== undefined && !signal.aborted; group = groups[next]) {
       next += 1;
       const measured = await measure(group, { effort, pool });
       for (const row of group.rows) verdicts.push({ ...judge(row, measured?.[row.metric]), ...(group.problem === '' ? {} : { note: group.problem }) });
-      done += 1;
-      const now = performance.now();
-      if (now - shownAt < PROGRESS_MS) continue;
-      shownAt = now;
-      output.progress(`check: ${done} of ${groups.length} queues, about ${formatTook(((now - startedAt) / done) * (groups.length - done))} to go`);
+      progress.step();
     }
   };
-  const all = Promise.all(Array.from({ length: pool.threads }, lane));
-  let onAbort: () => void = () => undefined;
-  const aborted = new Promise<void>((resolve) => {
-    onAbort = resolve;
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  await Promise.race([all, aborted]);
-  signal.removeEventListener('abort', onAbort);
+  await settledOrAborted(Promise.all(Array.from({ length: pool.threads }, lane)), signal);
   return [...verdicts];
 }
 

@@ -1,11 +1,9 @@
 import { availableParallelism } from 'node:os';
+import { settledOrAborted } from '#base/signal';
 import type { LabResults, LabTask } from '#lab/compare-task';
 import type { Output } from '../output.ts';
-import { formatTook } from '../output.ts';
+import { Progress } from './progress.ts';
 import { ScenarioPool } from './scenario-pool.ts';
-
-/** Least time between two lines of progress. */
-const PROGRESS_MS = 2_000;
 
 /**
  * Runs tasks in threads, in order, with progress and the time left on stderr. When `signal` aborts, the threads end at once and what is
@@ -18,27 +16,15 @@ export async function runTasks<Kind extends LabTask['kind']>(
   const { output, signal, label } = options;
   const results: (LabResults[Kind] | undefined)[] = tasks.map(() => undefined);
   if (signal.aborted || tasks.length === 0) return results;
-  const startedAt = performance.now();
-  let done = 0;
-  let shownAt = startedAt;
+  const progress = new Progress(output, { label, total: tasks.length, units: 'runs' });
   await using pool = new ScenarioPool(Math.min(tasks.length, availableParallelism()), 'worker.main');
   const all = Promise.all(
     tasks.map(async (task, index) => {
       const result = (await pool.run(task)) as LabResults[Kind];
       results[index] = result;
-      done += 1;
-      const now = performance.now();
-      if (now - shownAt < PROGRESS_MS || done === tasks.length) return;
-      shownAt = now;
-      output.progress(`${label}: ${done} of ${tasks.length} runs, about ${formatTook(((now - startedAt) / done) * (tasks.length - done))} to go`);
+      progress.step();
     }),
   );
-  let onAbort: () => void = () => undefined;
-  const aborted = new Promise<void>((resolve) => {
-    onAbort = resolve;
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  await Promise.race([all, aborted]);
-  signal.removeEventListener('abort', onAbort);
+  await settledOrAborted(all, signal);
   return [...results];
 }
