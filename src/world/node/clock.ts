@@ -1,4 +1,4 @@
-import { onAbort } from '#base/signal';
+import { sleepBy } from '../sleep.ts';
 import type { Clock, Instant, UnixMs } from '../world.ts';
 
 /** The longest delay a Node timer takes; a longer wait is made of several. */
@@ -15,11 +15,7 @@ export class NodeClock implements Clock {
   }
 
   async sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    const over = Promise.withResolvers<void>();
-    using _timer = this.after(delayMs, over.resolve);
-    using _listening = onAbort(signal, over.reject);
-    await over.promise;
+    await sleepBy(this, delayMs, signal);
   }
 
   after(delayMs: number, callback: () => void): Disposable {

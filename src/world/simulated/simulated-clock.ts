@@ -1,4 +1,4 @@
-import { onAbort } from '#base/signal';
+import { sleepBy } from '../sleep.ts';
 import type { Clock, Instant, UnixMs } from '../world.ts';
 import type { Life } from './life.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -39,11 +39,7 @@ export class SimulatedClock implements Clock {
   }
 
   async sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    const over = Promise.withResolvers<void>();
-    using _timer = this.after(delayMs, over.resolve);
-    using _listening = onAbort(signal, over.reject);
-    await over.promise;
+    await sleepBy(this, delayMs, signal);
   }
 
   after(delayMs: number, callback: () => void): Disposable {
