@@ -8,6 +8,7 @@ import { Simulation } from '#world/simulated/simulation';
 import type { UnixMs, World } from '#world/world';
 import { Registration } from './registration.ts';
 import { EXAMPLE_NODE } from './testing/example-instance.ts';
+import { withLateFirstWrite } from './testing/late-write.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 
 const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -112,16 +113,7 @@ test('a registration that arrives after the next one does not put the node under
   const one = rig();
   const view = one.cluster.view(one.world);
   const late: (() => void)[] = [];
-  let isSlow = true;
-  const slow: StoreView = {
-    ...view,
-    write: async (writes) => {
-      if (!isSlow) return await view.write(writes);
-      isSlow = false;
-      late.push(() => void view.write(writes).catch(() => undefined));
-      throw new PlatformError('TIMEOUT', 'Nobody answered in time');
-    },
-  };
+  const slow = withLateFirstWrite(view, late);
   const registration = new Registration(one.world, slow, { status, onRegistered: () => one.registered.push(one.simulation.nowMs) });
   void registration.run(new AbortController().signal);
   await one.simulation.run({ until: () => one.registered.length === 1 });

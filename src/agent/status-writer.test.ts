@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PlatformError } from '#base/errors';
 import type { InstanceId, InstancePhase, InstanceStatus } from '#model/instance';
-import type { StoreView } from '#model/store-view';
 import { Simulation } from '#world/simulated/simulation';
 import type { UnixMs } from '#world/world';
 import { StatusWriter } from './status-writer.ts';
 import { EXAMPLE_NODE } from './testing/example-instance.ts';
+import { withLateFirstWrite } from './testing/late-write.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 
 const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -23,16 +23,7 @@ test('a status that was given up and arrives late does not follow a newer one (W
   const cluster = new TestCluster();
   const view = cluster.view(world);
   const late: (() => void)[] = [];
-  let isSlow = true;
-  const slow: StoreView = {
-    ...view,
-    write: async (writes) => {
-      if (!isSlow) return await view.write(writes);
-      isSlow = false;
-      late.push(() => void view.write(writes).catch(() => undefined));
-      throw new PlatformError('TIMEOUT', 'Nobody answered in time');
-    },
-  };
+  const slow = withLateFirstWrite(view, late);
   const writer = new StatusWriter(world, slow);
   void writer.run(new AbortController().signal);
   writer.put(status('stopping'));

@@ -7,6 +7,7 @@ import { type Instance, instanceIdOf } from '#model/instance';
 import { keyOf } from '#model/keys';
 import { nodeWorld } from '#world/node/node-world';
 import { TestApi } from './test-api.ts';
+import { instanceOf } from './test-instance.ts';
 import { mintToken } from './tokens.ts';
 
 const world = nodeWorld({ logLevel: 'error', logName: 'test' });
@@ -19,29 +20,6 @@ after(() => served[Symbol.asyncDispose]());
 
 async function appOf(name: string): Promise<App> {
   return JSON.parse((await store.get(keyOf.app(name as Name)))?.value ?? 'null') as App;
-}
-
-function instanceOf(app: string, node: string, more: Partial<Instance> = {}): Instance {
-  const id = instanceIdOf(app as Name, 'web' as Name, 1, 1);
-  return {
-    id,
-    app,
-    service: 'web',
-    slot: 1,
-    serial: 1,
-    release: 1,
-    node,
-    epoch: 2,
-    environment: {},
-    secrets: [],
-    tier: 'primary',
-    intent: { kind: 'run' },
-    createdAt: 1,
-    reason: 'test',
-    restartNonce: 0,
-    spec: { resources: { cpu: 1, memoryBytes: 1 } },
-    ...more,
-  } as unknown as Instance;
 }
 
 test('the same deploy twice is one release; another is the next; a stale revision is a CONFLICT (R9)', async () => {

@@ -7,7 +7,6 @@ import { after, test } from 'node:test';
 import type { ArtifactView, ErrorBody, NodeView, StatusView } from '@haven/sdk';
 import { hasCode } from '#base/errors';
 import type { Name } from '#base/name';
-import { type Instance, instanceIdOf } from '#model/instance';
 import { keyOf } from '#model/keys';
 import type { Node } from '#model/node';
 import { nodeWorld } from '#world/node/node-world';
@@ -16,6 +15,7 @@ import { RemoteView } from '../remote-view.ts';
 import type { Principal } from './access.ts';
 import { startApi } from './server.ts';
 import { TestApi } from './test-api.ts';
+import { instanceOf } from './test-instance.ts';
 import { ClusterKey, mintToken, openClusterKey } from './tokens.ts';
 
 const world = nodeWorld({ logLevel: 'error', logName: 'test' });
@@ -35,29 +35,6 @@ async function rawStatus(headers: Readonly<Record<string, string>>, path = '/hea
   });
   request.once('error', answered.reject).end();
   return await answered.promise;
-}
-
-function instanceOf(app: string, node: string, more: Partial<Instance> = {}): Instance {
-  const id = instanceIdOf(app as Name, 'web' as Name, 1, 1);
-  return {
-    id,
-    app,
-    service: 'web',
-    slot: 1,
-    serial: 1,
-    release: 1,
-    node,
-    epoch: 2,
-    environment: {},
-    secrets: [],
-    tier: 'primary',
-    intent: { kind: 'run' },
-    createdAt: 1,
-    reason: 'test',
-    restartNonce: 0,
-    spec: { resources: { cpu: 1, memoryBytes: 1 } },
-    ...more,
-  } as unknown as Instance;
 }
 
 test('nothing but the health check is answered without a token of this cluster', async () => {
