@@ -1,5 +1,6 @@
 import type { PublicListener } from '../public-listeners.ts';
-import type { Issuer, WantedCertificates } from '../tls/acme/issuer.ts';
+import type { WantedCertificates } from '../tls/acme/issued-name.ts';
+import type { Issuer } from '../tls/acme/issuer.ts';
 import type { SecuredListener } from './secure-config.ts';
 
 /** What the listeners get from authorities. */

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import type { SpecIssue } from '#model/spec-issues';
-import type { WantedCertificates } from '../tls/acme/issuer.ts';
+import type { WantedCertificates } from '../tls/acme/issued-name.ts';
 import type { GatewayInput } from './config-schema.ts';
 
 /** What a listener's `tls: auto` asks for. The file it names has not been read yet. */

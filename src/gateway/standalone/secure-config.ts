@@ -4,7 +4,7 @@ import type { Route } from '#model/route';
 import type { SpecIssue } from '#model/spec-issues';
 import type { UnixMs } from '#world/world';
 import type { PublicListener } from '../public-listeners.ts';
-import type { WantedCertificates } from '../tls/acme/issuer.ts';
+import type { WantedCertificates } from '../tls/acme/issued-name.ts';
 import { certificateWarnings } from '../tls/certificate-warnings.ts';
 import { Choices } from '../tls/choices.ts';
 import { clientPoliciesOf, type GuardedService, policyIdOf } from '../tls/client-policies.ts';

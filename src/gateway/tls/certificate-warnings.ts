@@ -1,7 +1,7 @@
 import type { Route } from '#model/route';
 import type { UnixMs } from '#world/world';
 import type { PublicListener } from '../public-listeners.ts';
-import type { WantedCertificates } from './acme/issuer.ts';
+import type { WantedCertificates } from './acme/issued-name.ts';
 import { Choices } from './choices.ts';
 
 const dayMs = 86_400_000;

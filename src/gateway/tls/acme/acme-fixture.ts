@@ -54,21 +54,7 @@ export async function startPebble({ isDown = false, refusedNonces = 0, remembers
   const at = (name: string) => `${files.folder}/${name}`;
   await writeFile(at('pebble.pem'), chain);
   await writeFile(at('pebble.key'), key);
-  await writeFile(
-    at('pebble.json'),
-    JSON.stringify({
-      pebble: {
-        listenAddress: `${host}:${PORTS.directory}`,
-        managementListenAddress: `${host}:${PORTS.management}`,
-        certificate: at('pebble.pem'),
-        privateKey: at('pebble.key'),
-        httpPort: PORTS.http,
-        tlsPort: PORTS.tls,
-        ocspResponderURL: '',
-        externalAccountBindingRequired: false,
-      },
-    }),
-  );
+  await writeFile(at('pebble.json'), JSON.stringify(settingsOf(host, at)));
   let output = '';
   const running: ChildProcess[] = [];
   const run = (program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
@@ -120,6 +106,22 @@ export async function startPebble({ isDown = false, refusedNonces = 0, remembers
     [Symbol.asyncDispose]: async () => {
       await Promise.all(running.map(ended));
       await files[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Pebble's own file. */
+function settingsOf(host: string, at: (file: string) => string): object {
+  return {
+    pebble: {
+      listenAddress: `${host}:${PORTS.directory}`,
+      managementListenAddress: `${host}:${PORTS.management}`,
+      certificate: at('pebble.pem'),
+      privateKey: at('pebble.key'),
+      httpPort: PORTS.http,
+      tlsPort: PORTS.tls,
+      ocspResponderURL: '',
+      externalAccountBindingRequired: false,
     },
   };
 }

@@ -6,7 +6,8 @@ import { issueCertificate, makeAuthority } from '../issuing.ts';
 import { readCertificate } from '../read-certificate.ts';
 import type { ServedCertificate } from '../tls-settings.ts';
 import { acmeError } from './acme-problem.ts';
-import { Issuer, type WantedCertificates } from './issuer.ts';
+import type { WantedCertificates } from './issued-name.ts';
+import { Issuer } from './issuer.ts';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;

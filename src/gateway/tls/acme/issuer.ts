@@ -6,36 +6,11 @@ import { readCertificate } from '../read-certificate.ts';
 import type { ServedCertificate } from '../tls-settings.ts';
 import { AcmeClient } from './acme-client.ts';
 import { type OrderResult, resultOf } from './acme-problem.ts';
-import { AcmeStore, type KeptName } from './acme-store.ts';
-import type { ChallengeKind, Challenges } from './challenges.ts';
+import { AcmeStore } from './acme-store.ts';
+import type { Challenges } from './challenges.ts';
+import { type Account, dueAt, type IssuedName, kept, keyOf, usable, type WantedCertificates } from './issued-name.ts';
 import { orderCertificate } from './order.ts';
-import { type Failures, failedAgain, type Held, mayBeMended, orderAt } from './renewal.ts';
-
-/** Names that get their certificates from an authority. */
-export interface WantedCertificates {
-  readonly names: readonly string[];
-  readonly challenge: ChallengeKind;
-  /** URL of the authority's directory. */
-  readonly directory: string;
-  /** PEM of what the authority's own certificate is from. */
-  readonly ca: string | undefined;
-  readonly email: string | undefined;
-}
-
-interface Account {
-  readonly store: AcmeStore;
-  /** Of what holds for all its names: it cannot be reached, or wants to be left alone. */
-  failures: Failures | undefined;
-  client: { readonly madeFor: string; readonly it: AcmeClient } | undefined;
-}
-
-interface Name {
-  readonly name: string;
-  readonly account: Account;
-  wanted: WantedCertificates;
-  certificate: (ServedCertificate & Held) | undefined;
-  failures: Failures | undefined;
-}
+import { type Failures, failedAgain, mayBeMended } from './renewal.ts';
 
 export interface IssuerOptions {
   /** Where keys and certificates are kept; made if missing. */
@@ -65,7 +40,7 @@ export class Issuer {
   /** By directory. */
   readonly #accounts = new Map<string, Account>();
   /** By directory and name. */
-  #names = new Map<string, Name>();
+  #names = new Map<string, IssuedName>();
   readonly #wakeup = new Wakeup();
   #published = '';
   #stopping: AbortController | undefined;
@@ -80,7 +55,7 @@ export class Issuer {
 
   /** Takes up exactly these names; what is kept of them is served from now on. Those that failed are tried again soon: who asks for this may have mended something. */
   async configure(all: readonly WantedCertificates[]): Promise<void> {
-    const names = new Map<string, Name>();
+    const names = new Map<string, IssuedName>();
     for (const wanted of all)
       for (const name of wanted.names) {
         const key = keyOf(wanted, name);
@@ -148,7 +123,7 @@ export class Issuer {
   }
 
   /** I0. False: it is another's turn. */
-  async #orderInTurn(name: Name, signal: AbortSignal): Promise<boolean> {
+  async #orderInTurn(name: IssuedName, signal: AbortSignal): Promise<boolean> {
     const { disk } = this.#world;
     const { folder } = this.#options;
     try {
@@ -163,7 +138,7 @@ export class Issuer {
   }
 
   /** Takes over what another process got meanwhile. */
-  async #adopt(name: Name): Promise<boolean> {
+  async #adopt(name: IssuedName): Promise<boolean> {
     const { certificate } = await this.#read(name.account, name.name, name.wanted.directory);
     if (certificate === undefined || certificate.validTo <= this.#world.clock.wall() || certificate.orderedAt <= (name.certificate?.orderedAt ?? 0))
       return false;
@@ -173,7 +148,7 @@ export class Issuer {
   }
 
   /** Never rejects. */
-  async #order(name: Name, signal: AbortSignal): Promise<void> {
+  async #order(name: IssuedName, signal: AbortSignal): Promise<void> {
     const { clock, random, log } = this.#world;
     const { account, certificate: held, failures: before } = name;
     const about = { host: name.name, directory: name.wanted.directory, challenge: name.wanted.challenge };
@@ -202,7 +177,7 @@ export class Issuer {
       .catch((error: unknown) => log.write('error', 'state of a certificate not saved', { ...about, cause: messageOf(error) }));
   }
 
-  #note(name: Name, error: unknown, before: Failures | undefined): void {
+  #note(name: IssuedName, error: unknown, before: Failures | undefined): void {
     const { clock, random, log } = this.#world;
     const { account, wanted } = name;
     const result = resultOf(error);
@@ -233,14 +208,14 @@ export class Issuer {
   }
 
   /** The client of the account, made anew when what it was made of has changed. */
-  async #clientOf({ account, wanted: { directory, ca, email } }: Name): Promise<AcmeClient> {
+  async #clientOf({ account, wanted: { directory, ca, email } }: IssuedName): Promise<AcmeClient> {
     const madeFor = JSON.stringify([ca, email]);
     if (account.client?.madeFor !== madeFor)
       account.client = { madeFor, it: new AcmeClient(this.#world, { directory, ca, email, key: await account.store.accountKey() }) };
     return account.client.it;
   }
 
-  async #load(wanted: WantedCertificates, name: string): Promise<Name> {
+  async #load(wanted: WantedCertificates, name: string): Promise<IssuedName> {
     const { disk } = this.#world;
     const { directory } = wanted;
     const account: Account = this.#accounts.get(directory) ?? {
@@ -253,7 +228,7 @@ export class Issuer {
   }
 
   /** What is kept of a name, as far as it can be used. */
-  async #read({ store }: Account, name: string, directory: string): Promise<Pick<Name, 'certificate' | 'failures'>> {
+  async #read({ store }: Account, name: string, directory: string): Promise<Pick<IssuedName, 'certificate' | 'failures'>> {
     try {
       const { certificate, failures } = await store.read(name);
       if (certificate === undefined) return { certificate, failures };
@@ -280,26 +255,6 @@ export class Issuer {
   #count(result: OrderResult): void {
     this.orders.set(result, (this.orders.get(result) ?? 0) + 1);
   }
-}
-
-function keyOf({ directory }: WantedCertificates, name: string): string {
-  return `${directory} ${name}`;
-}
-
-function usable(name: Name | undefined, now: UnixMs): (ServedCertificate & Held) | undefined {
-  const certificate = name?.certificate;
-  return certificate !== undefined && now < certificate.validTo ? certificate : undefined;
-}
-
-function dueAt({ account, certificate: held, failures }: Name, now: UnixMs): UnixMs {
-  return Math.max(orderAt({ held, failures, now }), orderAt({ held: undefined, failures: account.failures, now })) as UnixMs;
-}
-
-function kept({ certificate, failures }: Name): KeptName {
-  return {
-    ...(certificate === undefined ? {} : { certificate: { chain: certificate.chain, key: certificate.key, orderedAt: certificate.orderedAt } }),
-    ...(failures === undefined ? {} : { failures }),
-  };
 }
 
 function textOf(at: UnixMs): string {
