@@ -10,7 +10,8 @@ import { keyOf } from '#model/keys';
 import type { Backend, GatewayStatus, Route } from '#model/route';
 import type { Address, World } from '#world/world';
 import { after, monotonicNow } from './dataplane/clock.ts';
-import { type GatewayOptions, runGateway } from './gateway.ts';
+import { runGateway } from './gateway.ts';
+import type { GatewayOptions } from './gateway-config.ts';
 import { MemoryView } from './memory-view.ts';
 
 export const APP = parseName('shop', 'an app');
