@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { Http2Client, type LiveDataplane, startDataplane } from './fixture-dataplane.ts';
-import { backendAt, type LiveBackend, pause, RawClient, routeTo, startBackend, until } from './live-fixture.ts';
+import { backendAt, type Echo, type LiveBackend, pause, RawClient, routeTo, startBackend, until } from './live-fixture.ts';
 import { RecordingBackend } from './recording-backend.ts';
 
 const recording = new RecordingBackend();
@@ -46,14 +46,6 @@ after(async () => {
   scripted.close();
   await backend[Symbol.asyncDispose]();
 });
-
-interface Echo {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: readonly string[];
-  readonly bytes: number;
-  readonly sha: string;
-}
 
 /** What the recording backend got of one request. */
 async function recorded(fields: Record<string, string | string[]>, body?: Buffer, trailers?: Record<string, string>): Promise<string> {

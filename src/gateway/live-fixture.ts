@@ -20,6 +20,15 @@ export const GATEWAY = parseName('gateway-1', 'a gateway');
 const backendEntry = join(import.meta.dirname, 'fixture-backend.ts');
 const tcpBackendEntry = join(import.meta.dirname, 'fixture-tcp-backend.ts');
 
+/** What a backend answers of a request. */
+export interface Echo {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: readonly string[];
+  readonly bytes: number;
+  readonly sha: string;
+}
+
 /** A backend in a process of its own, so that it can be killed or stopped. */
 export interface LiveBackend extends AsyncDisposable {
   readonly port: number;

@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { nodeWorld } from '#world/node/node-world';
-import { backendAt, type LiveBackend, type LiveGateway, pause, RawClient, routeTo, startBackend, startGateway, until } from './live-fixture.ts';
+import { backendAt, type Echo, type LiveBackend, type LiveGateway, pause, RawClient, routeTo, startBackend, startGateway, until } from './live-fixture.ts';
 
 const world = nodeWorld({ logLevel: 'error', logName: 'test' });
 let backend: LiveBackend;
@@ -19,14 +19,6 @@ after(async () => {
   await gateway[Symbol.asyncDispose]();
   await backend[Symbol.asyncDispose]();
 });
-
-interface Echo {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: readonly string[];
-  readonly bytes: number;
-  readonly sha: string;
-}
 
 async function ask(
   options: { path?: string; method?: string; headers?: Record<string, string>; body?: Buffer | AsyncIterable<Buffer> } = {},
