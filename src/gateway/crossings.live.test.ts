@@ -1,7 +1,8 @@
-import { equal, match, ok } from 'node:assert/strict';
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { startDataplane } from './fixture-dataplane.ts';
+import { CODE, FLAG, FRAME, FrameClient, fieldsOf, frame, headers, uint32 } from './fixture-frames.ts';
 import { backendAt, pause, RawClient, routeTo, until } from './live-fixture.ts';
 import { RecordingBackend } from './recording-backend.ts';
 
@@ -89,3 +90,29 @@ test('a client that sends requests and reads no answers makes the gateway keep f
   equal(backend.requests.map((request) => request.split(' ')[1]).join(' '), Array.from({ length: count }, (_, i) => `/${i}`).join(' '));
   socket.destroy();
 });
+
+const reset = (code: number) => frame(FRAME.reset, 0, 1, uint32(code));
+const LEAVINGS: Readonly<Record<string, (client: FrameClient) => void>> = {
+  'resets its stream': (client) => client.send(reset(CODE.cancel)),
+  'resets it without an error': (client) => client.send(reset(CODE.none)),
+  'resets it and sends more': (client) => client.send(reset(CODE.cancel), frame(FRAME.data, FLAG.endStream, 1, [1])),
+  'says that it goes away and does': (client) => {
+    client.send(frame(FRAME.goaway, 0, 0, [...uint32(0), ...uint32(CODE.none)]));
+    client.socket.end();
+  },
+  'ends its connection': (client) => client.socket.end(),
+  'resets its connection': (client) => client.socket.resetAndDestroy(),
+};
+for (const [how, leave] of Object.entries(LEAVINGS)) {
+  test(`no backend takes for whole the body of an HTTP/2 client that, in the middle of it, ${how}`, async () => {
+    using backend = new RecordingBackend();
+    using live = await startDataplane([routeTo([backendAt(1, await backend.listen())])], { http2: true });
+    const client = new FrameClient(live.address);
+    client.send(headers(1, fieldsOf({ ':method': 'POST' }), FLAG.endHeaders), frame(FRAME.data, 0, 1, Buffer.from('half')));
+    await until(() => backend.rest.endsWith('half\r\n'), 'half of the body is at the backend');
+    leave(client);
+    await until(() => backend.open === 0, 'the backend is told that nobody waits');
+    deepEqual(backend.requests, []);
+    client.close();
+  });
+}

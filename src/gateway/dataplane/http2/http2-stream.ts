@@ -20,7 +20,8 @@ import { requestHead, requestTrailers } from './request-head.ts';
  *
  * H1: nothing is given to Node's stream once that is closed: its client has left, and `close` tells the exchange. H2: the head of an answer waits for what comes in
  * the same event, so that a short answer needs no frame for its end alone. H3: an answer that is not whole when it begins ends in `wantTrailers`: Node says that a
- * stream ends before it resets it, and only with trailers to come that says nothing to the client.
+ * stream ends before it resets it, and only with trailers to come that says nothing to the client. H4: Node says that a request has ended when its client has reset it
+ * as well; then its body is not whole, and nobody may be told that it is.
  */
 export class Http2Stream implements ClientStream, Linked<Http2Stream> {
   next: Http2Stream | undefined;
@@ -127,6 +128,8 @@ export class Http2Stream implements ClientStream, Linked<Http2Stream> {
 
   #onEnded(): void {
     this.#connection.plane.tick();
+    // H4.
+    if (this.#isClosed) return;
     this.#hasRequestEnded = true;
     this.#endBody();
   }
