@@ -1,7 +1,9 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { startDataplane } from './fixture-dataplane.ts';
+import type { ClientConnection } from './dataplane/client-connection.ts';
+import { LIMITS } from './dataplane/limits.ts';
+import { type LiveDataplane, startDataplane } from './fixture-dataplane.ts';
 import { CODE, FLAG, FRAME, FrameClient, fieldsOf, frame, headers, uint32 } from './fixture-frames.ts';
 import { backendAt, pause, RawClient, routeTo, until } from './live-fixture.ts';
 import { RecordingBackend } from './recording-backend.ts';
@@ -90,6 +92,59 @@ test('a client that sends requests and reads no answers makes the gateway keep f
   equal(backend.requests.map((request) => request.split(' ')[1]).join(' '), Array.from({ length: count }, (_, i) => `/${i}`).join(' '));
   socket.destroy();
 });
+
+/** Answers with so many bytes to a client that reads none of them: true if the gateway has handed over the end of the answer, and the client's kernel has not taken it. */
+async function fillClient(live: LiveDataplane, client: Socket, bytes: number): Promise<boolean> {
+  const { clients, services } = live.dataplane.plane;
+  client.pause();
+  client.write(`GET /${bytes} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+  const wire = () => (clients.last as ClientConnection | undefined)?.wire;
+  const isOver = () => services.get('shop/web')?.inFlight === 0;
+  let quietFor = 0;
+  for (let before = -1; quietFor < 5; ) {
+    await pause(10);
+    const state = Number(wire()?.isPending) + 2 * Number(isOver());
+    quietFor = state === before && state > 0 ? quietFor + 1 : 0;
+    before = state;
+  }
+  return isOver() && wire()?.isPending === true;
+}
+
+const LATE: Readonly<Record<string, (client: Socket) => void>> = { '': () => undefined, ', having ended its own side': (client) => client.end() };
+for (const [how, wait] of Object.entries(LATE))
+  test(`an answer that ends its connection comes whole to a client that takes its end late${how}`, async () => {
+    using backend = new RecordingBackend();
+    backend.answer = (socket) => {
+      const bytes = Number(backend.requests.at(-1)?.slice('GET /'.length).split(' ')[0]);
+      socket.write(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${bytes}\r\n\r\n`), Buffer.alloc(bytes, 'a')]));
+    };
+    using live = await startDataplane([routeTo([backendAt(1, await backend.listen())])]);
+    // How much a kernel takes for a client that reads nothing differs: it is looked for.
+    let least = 64 * 1024;
+    let most = 32 * 1024 * 1024;
+    for (;;) {
+      const bytes = Math.floor((least + most) / 2);
+      const client = connect(live.address);
+      const isFull = await fillClient(live, client, bytes);
+      if (isFull) {
+        wait(client);
+        await pause(LIMITS.lingerMs + 700);
+        let received = 0;
+        client.on('data', (part: Buffer) => {
+          received += part.length;
+        });
+        client.resume();
+        await new Promise((resolve) => client.once('close', resolve));
+        ok(received > bytes, `${received} of ${bytes} bytes came`);
+        return;
+      }
+      if (live.dataplane.services.get('shop/web')?.inFlight === 0) least = bytes;
+      else most = bytes;
+      client.destroy();
+      await until(() => live.dataplane.plane.clients.size === 0, 'the client is gone');
+      ok(most - least > 1_000, `no answer just fills the kernel: between ${least} and ${most} bytes`);
+    }
+  });
 
 const reset = (code: number) => frame(FRAME.reset, 0, 1, uint32(code));
 const LEAVINGS: Readonly<Record<string, (client: FrameClient) => void>> = {

@@ -15,14 +15,15 @@ import { scanRequest } from './scan-request.ts';
 import { TakeRate } from './take-rate.ts';
 import type { ClientWire, WireUser } from './wire.ts';
 
-/** head: between or in heads · body: reading a request's body · wait: the request is complete · linger: answered for the last time. */
+/** head: between or in heads · body: reading a request's body · wait: the request is complete · linger: answered for the last time, perhaps not taken yet. */
 const PHASE = { head: 0, body: 1, wait: 2, tunnel: 3, linger: 4, closed: 5 } as const;
 
 /**
  * A client's HTTP/1.1 connection: one exchange at a time, in order (pipelined requests wait as bytes).
  *
  * K1: no request is taken up before the answers to those ahead of it have been taken, so that a client that does not read them makes us keep one. K2: once an answer has
- * said that the connection ends, no other request is taken from it.
+ * said that the connection ends, no other request is taken from it. K3: a connection that ends is closed once its client has
+ * taken all of the last answer, or has not for `stallMs`.
  */
 export class ClientConnection implements WireUser, ClientStream, Client {
   next: Client | undefined;
@@ -106,18 +107,28 @@ export class ClientConnection implements WireUser, ClientStream, Client {
     if (this.#phase === PHASE.head && this.#waiting === undefined) this.deadlineAt = now + LIMITS.keepAliveIdleMs;
     else if (this.#phase === PHASE.body) this.deadlineAt = now + LIMITS.bodyIdleMs;
     else if (this.#phase === PHASE.wait) this.deadlineAt = Number.POSITIVE_INFINITY;
+    else if (this.#phase === PHASE.linger && this.wire.hasSentEnd) this.deadlineAt = now + LIMITS.lingerMs;
     this.#exchange.clientWritable();
     this.#readAhead();
   }
 
   onEnded(): void {
+    this.#plane.tick();
     switch (this.#phase) {
       case PHASE.tunnel:
         this.#exchange.endTunnelToBackend();
         break;
       case PHASE.head:
-        if (this.#waiting === undefined) this.wire.end();
-        this.wire.destroy();
+        // K3.
+        if (this.wire.isPending) this.#linger();
+        else {
+          if (this.#waiting === undefined) this.wire.end();
+          this.wire.destroy();
+        }
+        break;
+      case PHASE.linger:
+        // K3. Once the end is sent as well, the connection is over.
+        if (this.wire.hasSentEnd) this.wire.destroy();
         break;
       default:
         // Who ends its side before the answer does not wait for it: the backend need not work for nobody.
@@ -351,8 +362,9 @@ export class ClientConnection implements WireUser, ClientStream, Client {
     this.#phase = PHASE.linger;
     this.#lingered = 0;
     this.#ahead = undefined;
-    this.deadlineAt = this.#plane.now() + LIMITS.lingerMs;
     this.wire.end();
+    // K3.
+    this.deadlineAt = this.#plane.now() + (this.wire.hasSentEnd ? LIMITS.lingerMs : this.#origin.stallMs);
     this.#pauses.resume(HELD.ahead | HELD.upstream);
   }
 }

@@ -134,7 +134,12 @@ export class TlsWire {
     else this.#read();
   }
 
-  /** Sends what is queued, then says that nothing more comes. Reading goes on. */
+  /** All that was written, and the end, has been taken by the kernel. */
+  get hasSentEnd(): boolean {
+    return this.#socket.writableFinished;
+  }
+
+  /** Sends what is queued, then says that nothing more comes; `onWritable` follows. Reading goes on. */
   end(): void {
     this.#isEnding = true;
     if (this.#handle !== undefined && this.#handle.writeQueueSize > 0) {
@@ -142,6 +147,7 @@ export class TlsWire {
       return;
     }
     this.#handle = undefined;
+    if (!this.#socket.writableEnded) this.#socket.once('finish', () => this.#user.onWritable());
     this.#socket.end();
   }
 

@@ -10,7 +10,7 @@ export interface WireUser {
   /** `bytes` is valid during the call only, unless reading is paused before it returns. */
   onBytes(bytes: Buffer, count: number): void;
   onConnected(): void;
-  /** All that was written has been taken by the kernel. */
+  /** All that was written has been taken by the kernel; after `end` the end as well. */
   onWritable(): void;
   /** The other side will send nothing more. */
   onEnded(): void;
@@ -132,6 +132,11 @@ export class Wire {
     return this.#pendingWrites > 0;
   }
 
+  /** All that was written, and the end, has been taken by the kernel. */
+  get hasSentEnd(): boolean {
+    return this.#socket.writableFinished;
+  }
+
   /** Writes the bytes; true when they are still referenced until `onWritable`. */
   write(bytes: Buffer): boolean {
     const handle = this.#handle;
@@ -166,9 +171,10 @@ export class Wire {
     if (!this.#socket.destroyed) this.#socket.resume();
   }
 
-  /** Sends what is queued, then says that nothing more comes. Reading goes on. */
+  /** Sends what is queued, then says that nothing more comes; `onWritable` follows. Reading goes on. */
   end(): void {
     this.#handle = undefined;
+    if (!this.#socket.writableEnded) this.#socket.once('finish', () => this.#user.onWritable());
     this.#socket.end();
   }
 
