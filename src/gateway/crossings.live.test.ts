@@ -146,6 +146,38 @@ for (const [how, wait] of Object.entries(LATE))
     }
   });
 
+for (const pipeline of [false, true]) {
+  test(`the time between two parts of ${pipeline ? 'a pipelined' : 'an'} answer begins anew when its client takes bytes again`, async () => {
+    using backend = new RecordingBackend();
+    const asked: Socket[] = [];
+    backend.answer = (socket) => asked.push(socket);
+    const idleTimeoutMs = 2_000;
+    using live = await startDataplane([routeTo([backendAt(1, await backend.listen())], { settings: { idleTimeoutMs, pipeline } })]);
+    const client = connect(live.address);
+    client.pause();
+    client.write(get('/1'));
+    await until(() => asked.length === 1, 'the request is at the backend');
+    asked[0]?.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+    const wire = () => (live.dataplane.plane.clients.first as ClientConnection | undefined)?.wire;
+    const part = `8000\r\n${'a'.repeat(0x8000)}\r\n`;
+    while (wire()?.isPending !== true) {
+      asked[0]?.write(part);
+      await pause(2);
+    }
+    await pause(idleTimeoutMs - 600);
+    let text = '';
+    client.on('data', (bytes: Buffer) => {
+      text = text.slice(-100) + bytes.toString('latin1');
+    });
+    client.resume();
+    await until(() => wire()?.isPending === false, 'the client has taken what was handed over');
+    await pause(1_100);
+    asked[0]?.write('0\r\n\r\n');
+    await until(() => text.endsWith('0\r\n\r\n'), 'the end comes', 1_000);
+    client.destroy();
+  });
+}
+
 const reset = (code: number) => frame(FRAME.reset, 0, 1, uint32(code));
 const LEAVINGS: Readonly<Record<string, (client: FrameClient) => void>> = {
   'resets its stream': (client) => client.send(reset(CODE.cancel)),

@@ -174,6 +174,7 @@ export class PipelinedConnection implements WireUser {
   resumeReading(one: PipelinedTry): void {
     if (!this.#isPaused || one !== this.#first) return;
     this.#isPaused = false;
+    if (one.isAnswering && one.deadlineAt !== Number.POSITIVE_INFINITY) one.deadlineAt = this.#plane.now() + this.#idleMs(one);
     this.#wire.resume();
   }
 
