@@ -54,6 +54,7 @@ function addService(a: ServiceSample | undefined, b: ServiceSample): ServiceSamp
     answers: a.answers.map((count, i) => count + (b.answers[i] ?? 0)),
     retries: addCounts(a.retries, b.retries),
     durations: addHistogram(a.durations, b.durations),
+    firstBytes: addHistogram(a.firstBytes, b.firstBytes),
     waits: addHistogram(a.waits, b.waits),
   };
 }

@@ -255,3 +255,15 @@ test('where a service sets a time for the whole request, it ends whatever it wai
     ['/never 504 sH', '/drip 200 sD', '/events 200 --', '/ 504 sQ'],
   );
 });
+
+test('how long clients wait for the head of their answer is told apart from how long the whole takes (R-34)', async () => {
+  using slow = await scripted((_request, response) => {
+    response.write('first');
+    setTimeout(() => response.end('last'), 600);
+  });
+  await using gateway = await startBefore([slow.port]);
+  match(await ask(gateway, 'GET / HTTP/1.1'), /last/);
+  deepEqual([await metric(gateway, /first_byte_seconds_count\{service="shop\/web"\}/), await metric(gateway, /request_duration_seconds_count/)], [1, 1]);
+  const [first, whole] = [await metric(gateway, /first_byte_seconds_sum/), await metric(gateway, /request_duration_seconds_sum/)];
+  ok(whole - first >= 0.5, `${first} s to the head, ${whole} s in all`);
+});

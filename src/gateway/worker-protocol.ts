@@ -85,6 +85,7 @@ export interface ServiceSample {
   readonly answers: readonly number[];
   readonly retries: Counts;
   readonly durations: HistogramSample;
+  readonly firstBytes: HistogramSample;
   readonly waits: HistogramSample;
 }
 

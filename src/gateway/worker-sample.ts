@@ -69,6 +69,7 @@ function serviceSample({ tier, inFlight, heldCount, counts, tcp }: Service): Ser
     answers: [...counts.answers],
     retries: Object.fromEntries(counts.retriesByReason),
     durations: sampleOf(counts.durations),
+    firstBytes: sampleOf(counts.firstBytes),
     waits: sampleOf(counts.waits),
   };
 }

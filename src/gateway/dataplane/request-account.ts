@@ -71,6 +71,7 @@ export class RequestAccount {
     const { service, status } = how;
     if (service !== undefined) {
       service.counts.answered(status, this.#method, durationMs);
+      if (this.answeredAt > 0) service.counts.firstBytes.add(this.answeredAt - this.startedAt);
       if (this.queuedMs > 0) service.counts.waits.add(this.queuedMs);
     }
     if (plane.accessLog !== undefined) this.#log(plane, how, durationMs);

@@ -10,6 +10,8 @@ export class ServiceCounts {
   readonly answers = new Float64Array(STATUS_CLASSES * METHODS.length);
   /** From the head of the request to the end of the answer. */
   readonly durations = new Histogram();
+  /** From the head of the request to the head of the answer, whoever gave it. */
+  readonly firstBytes = new Histogram();
   /** Of those that waited for a backend: how long. */
   readonly waits = new Histogram();
   clientAborts = 0;
