@@ -156,6 +156,8 @@ export interface TrafficConfig {
   readonly backups?: 'first' | 'all';
   /** WebSockets and TCP connections at a standby are ended within so long once another instance serves again; without it they go on: `'30s'` */
   readonly backupDrain?: Duration;
+  /** Fields whose names have other characters than letters, digits and hyphens, which some platforms read as hyphens; without it they are passed on */
+  readonly oddFieldNames?: 'drop' | 'refuse';
 }
 
 /** One service of an app. */

@@ -51,3 +51,28 @@ test('behind a trusted proxy each request has its own client: for backends, rate
   match(gateway.address.host, /^127/);
   await rm(accessLog, { recursive: true, force: true });
 });
+
+test('names of fields beyond letters, digits and hyphens are passed on, but for those that look like trusted ones; a service may have all of them dropped or refused (R-14)', async () => {
+  await using backend = await startBackend();
+  const headers = { x_user: 'a', 'x.y': 'b', x_forwarded_for: '6.6.6.6', 'x-fine': 'c' };
+  const expected = [
+    [undefined, 200, 'x-fine x.y x_user'],
+    ['drop', 200, 'x-fine'],
+    ['refuse', 400, ''],
+  ] as const;
+  for (const [oddFieldNames, status, names] of expected) {
+    const service = { backends: [`127.0.0.1:${backend.port}`], ...(oddFieldNames === undefined ? {} : { oddFieldNames }) };
+    await using gateway = await startStandalone(world, fileWith(service));
+    const answer = await get(gateway.address, headers);
+    equal(answer.status, status);
+    const seen = status === 200 ? Object.keys(seenIn(answer.text)) : [];
+    equal(
+      seen
+        .filter((name) => /^x_|^x-fine|\./.test(name))
+        .sort()
+        .join(' '),
+      names,
+    );
+    equal((await get(gateway.address, { 'x-fine': 'c' })).status, 200);
+  }
+});

@@ -54,6 +54,8 @@ export interface RouteSettings {
   /** A request with an `Idempotency-Key` field counts as idempotent: its backend does it once however often it is asked (R-08). */
   readonly trustsIdempotencyKey?: boolean;
   readonly maxBodyBytes?: number;
+  /** What is done with fields whose names have other characters than letters, digits and hyphens; absent: those that look like trusted ones are dropped (R-14). */
+  readonly oddFieldNames?: 'drop' | 'refuse';
   /** Requests of one backend at once; more wait (R-29). Every worker counts for itself. */
   readonly maxInFlight?: number;
   /** Its backends take several GET or HEAD requests at once on one connection (HTTP/1.1 pipelining). */

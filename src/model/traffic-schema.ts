@@ -51,6 +51,7 @@ export const trafficShape = {
   panic: z.number('must be a share from 0 to 1').min(0, 'must be a share from 0 to 1').max(1, 'must be a share from 0 to 1').optional(),
   backups: z.enum(['first', 'all']).optional(),
   backupDrain: duration.optional(),
+  oddFieldNames: z.enum(['drop', 'refuse']).optional(),
 } as const;
 
 const trafficSchema = z.strictObject(trafficShape);

@@ -24,7 +24,7 @@ function rateLimitOf({ rate, burst, per = 'client' }: NonNullable<TrafficInput['
   return { ratePerSecond, burst: burst ?? Math.max(1, Math.ceil(ratePerSecond)), per };
 }
 
-function settingsOf({ retries, timeouts = {}, limits = {}, ejection, panic, backups, backupDrain }: TrafficInput): RouteSettings {
+function settingsOf({ retries, timeouts = {}, limits = {}, ejection, panic, backups, backupDrain, oddFieldNames }: TrafficInput): RouteSettings {
   const { count, on, idempotencyKey } = typeof retries === 'object' ? retries : { count: retries };
   return withoutAbsent({
     connectTimeoutMs: optionalMs(timeouts.connect),
@@ -42,6 +42,7 @@ function settingsOf({ retries, timeouts = {}, limits = {}, ejection, panic, back
     panicShare: panic,
     allBackups: backups === undefined ? undefined : backups === 'all',
     backupDrainMs: optionalMs(backupDrain),
+    oddFieldNames,
   });
 }
 

@@ -2,8 +2,11 @@
 
 const tokenCharacters = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/** Names and methods. The underscore is 2: legal, but some platforms read it as a hyphen. */
-export const TOKEN: Uint8Array = table((byte) => (byte === 0x5f ? 2 : tokenCharacters.includes(String.fromCharCode(byte)) ? 1 : 0));
+/** Names and methods. Legal, but read in several ways: the underscore is 2, because some platforms take it for a hyphen; what is no letter, digit or hyphen else is 4. */
+export const TOKEN: Uint8Array = table((byte) => {
+  if (!tokenCharacters.includes(String.fromCharCode(byte))) return 0;
+  return byte === 0x5f ? 2 : byte === 0x2d || isAlphanumeric(byte) ? 1 : 4;
+});
 
 /** Values: tab, space, visible, and bytes above ASCII; no control, no DEL. */
 export const VALUE: Uint8Array = table((byte) => (byte === 0x09 || (byte >= 0x20 && byte !== 0x7f) ? 1 : 0));

@@ -4,6 +4,7 @@ import { type Admitted, changeClient } from './admission.ts';
 import type { Backend } from './backend.ts';
 import type { ClientStream } from './client-stream.ts';
 import { answerChallenge, judgeEntry } from './entry.ts';
+import { dropOddNames } from './field-values.ts';
 import type { Head, Refusal } from './head.ts';
 import { HEAD_MARGIN_BYTES, writeRequestHead } from './head-writer.ts';
 import type { HeldRequest } from './held-queue.ts';
@@ -86,6 +87,8 @@ export class Exchange implements HeldRequest {
     if (said.client !== this.who.peer) changeClient(this.who, said.client);
     const id = said.requestId ?? plane.nextId();
     this.account.begin(plane, bytes, head, id);
+    const odd = head.hasOddNames ? service?.oddFieldNames : undefined;
+    if (odd === 'drop') dropOddNames(bytes, head);
     const headLength = service === undefined ? 0 : writeRequestHead(slab.bytes, 0, bytes, head, said, id);
     this.body.begin(slab, headLength, head, service?.maxBodyBytes ?? LIMITS.bodyBytes);
     const elsewhere = answerChallenge(plane.tls.challenges, bytes, head) ?? judgeEntry(origin, service, bytes, head, plane.wantsTls);
@@ -102,6 +105,7 @@ export class Exchange implements HeldRequest {
     service.inFlight++;
     const { totalMs } = service.times;
     if (totalMs !== undefined) this.#total = plane.later(totalMs, () => this.#overdue(service));
+    if (odd === 'refuse') return this.#refused('odd-field-name');
     const refused = service.admission?.judge(this.who, bytes, head, now);
     if (refused === undefined) service.budget.countRequest(now);
     return refused;

@@ -67,7 +67,15 @@ export function readConnection(bytes: Buffer, from: number, to: number, head: He
 /** Adds the lines whose names Connection nominated to those dropped. Rare, so it may allocate. */
 export function dropNominated(bytes: Buffer, head: Head): void {
   const { nominated } = head;
-  if (nominated === undefined) return;
+  if (nominated !== undefined) dropNamed(bytes, head, (name) => nominated.includes(name));
+}
+
+/** Adds the lines whose names have other characters than letters, digits and hyphens. */
+export function dropOddNames(bytes: Buffer, head: Head): void {
+  if (head.hasOddNames) dropNamed(bytes, head, (name) => !/^[a-z0-9-]+$/.test(name));
+}
+
+function dropNamed(bytes: Buffer, head: Head, isDropped: (name: string) => boolean): void {
   const ranges: [number, number][] = [];
   for (let i = 0; i < head.droppedCount; i += 2) ranges.push([head.dropped[i] as number, head.dropped[i + 1] as number]);
   let at = head.fieldsAt;
@@ -75,7 +83,7 @@ export function dropNominated(bytes: Buffer, head: Head): void {
     const next = bytes.indexOf(10, at) + 1;
     const name = bytes.toString('latin1', at, bytes.indexOf(58, at)).toLowerCase();
     const from = at;
-    if (nominated.includes(name) && !ranges.some((range) => range[0] <= from && from < range[1])) ranges.push([at, next]);
+    if (isDropped(name) && !ranges.some((range) => range[0] <= from && from < range[1])) ranges.push([at, next]);
     at = next;
   }
   ranges.sort((a, b) => a[0] - b[0]);

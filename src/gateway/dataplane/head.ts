@@ -17,6 +17,7 @@ export type Refusal =
   | 'field-too-large'
   | 'too-many-fields'
   | 'bad-field-name'
+  | 'odd-field-name'
   | 'bad-field-value'
   | 'bad-line-end'
   | 'no-host'
@@ -104,6 +105,8 @@ export class Head {
   sendsTrailers = false;
   /** `TE: trailers`: the client reads trailers of the answer. */
   acceptsTrailers = false;
+  /** Some name has other characters than letters, digits and hyphens (R-14). */
+  hasOddNames = false;
   /** Names in Connection other than close, keep-alive, upgrade and te, in lower case. */
   nominated: string[] | undefined;
 
@@ -140,6 +143,7 @@ export class Head {
     this.hasSocketVersion = false;
     this.sendsTrailers = false;
     this.acceptsTrailers = false;
+    this.hasOddNames = false;
     this.nominated = undefined;
     this.droppedCount = 0;
   }

@@ -102,8 +102,9 @@ function incomplete(head: Head, lineAt: number, end: number): ScanResult {
 }
 
 function requestField(bytes: Buffer, head: Head, at: number, nameLength: number, valueAt: number, valueEnd: number, next: number, odd: number): ScanResult {
+  if (odd > 1) head.hasOddNames = true;
   if (
-    odd > 1 &&
+    (odd & 2) !== 0 &&
     TRUSTED_LOOKALIKE.test(
       bytes
         .toString('latin1', at, at + nameLength)

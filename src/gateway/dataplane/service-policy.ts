@@ -11,6 +11,7 @@ export interface ServicePolicy {
   readonly times: ServiceTimes;
   readonly maxBodyBytes: number;
   readonly pipelines: boolean;
+  readonly oddFieldNames: 'drop' | 'refuse' | undefined;
   readonly maxTries: number | undefined;
   readonly retryOn: ReadonlySet<RetryCondition>;
   readonly maxInFlight: number | undefined;
@@ -34,6 +35,7 @@ export function policyOf({ settings = {}, slowStartMs }: Pick<Route, 'settings' 
       tunnelIdleMs: settings.idleTimeoutMs ?? DEFAULT_TIMES.tunnelIdleMs,
     },
     maxBodyBytes: settings.maxBodyBytes ?? LIMITS.bodyBytes,
+    oddFieldNames: settings.oddFieldNames,
     pipelines: settings.pipeline ?? false,
     maxTries: settings.maxTries,
     retryOn: new Set(settings.retryOn),

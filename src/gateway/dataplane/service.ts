@@ -75,6 +75,11 @@ export class Service {
     return this.#policy.maxBodyBytes;
   }
 
+  /** what is done with fields of other names than letters, digits and hyphens. */
+  get oddFieldNames(): ServicePolicy['oddFieldNames'] {
+    return this.#policy.oddFieldNames;
+  }
+
   /** Its backends take several requests at once on one connection. */
   get pipelines(): boolean {
     return this.#policy.pipelines;
