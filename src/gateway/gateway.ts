@@ -88,7 +88,7 @@ class Gateway {
       this.#save();
     });
     this.#checks.assume(options.inheritance?.legacy.health ?? []);
-    this.#reports = new BackendReports(this.#checks);
+    this.#reports = new BackendReports(world.log, this.#checks);
     this.#workers = new Workers(world, {
       count: options.workers ?? defaultWorkers(),
       health: () => this.#checks.all,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '#gateway/live-fixture';
 import { haven, runGateway } from './gateway-fixture.ts';
 
 let directory = '';
@@ -151,4 +152,36 @@ test('a gateway that cannot have its ports, or its folders, says why and ends wi
     equal(ended.code, code, `${text}${ended.err}`);
     match(ended.err, message);
   }
+});
+
+test('the log says once when a backend goes out, why, and when it is back', async () => {
+  const server = createServer((_request, response) => response.end('fine'));
+  const listen = async (port: number) => await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  await listen(0);
+  const bound = server.address();
+  const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
+  const [a] = backends.map((backend) => backend.port);
+  await writeYaml('gateway.yaml', [a, port], '    check: { http: /healthz, interval: 200ms, rise: 1, fall: 1 }\n');
+  await using gateway = await runGateway({ directory });
+  const said = () =>
+    gateway
+      .log()
+      .split('\n')
+      .filter((line) => line.includes('"backend"'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .map(({ service, backend, level, message, reason }) => [service, backend, level, message, reason].join(' '));
+  await until(async () => (await gateway.status()).services['gateway/web']?.backends.every(({ health }) => health === 'passing') ?? false, 'both pass');
+  await new Promise((resolve) => {
+    server.close(resolve);
+    server.closeAllConnections();
+  });
+  await until(() => said().length === 1, 'it is said');
+  await sleep(1_000);
+  await listen(port);
+  await until(() => said().length === 2, 'that it is back is said');
+  const [out = '', back = ''] = said();
+  match(out, new RegExp(`^gateway/web 127\\.0\\.0\\.1:${port} warn backend is out .*ECONNREFUSED`));
+  match(back, new RegExp(`^gateway/web 127\\.0\\.0\\.1:${port} info backend is well again $`));
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
 });
