@@ -1,11 +1,14 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { keyOf } from '#model/keys';
 import type { GatewayStatus } from '#model/route';
 import { nodeWorld } from '#world/node/node-world';
 import { steadyLoad } from './fixture-load.ts';
-import { APP, backendAt, GATEWAY, type LiveBackend, pause, RawClient, routeTo, startBackend, startGateway, until, WEB } from './live-fixture.ts';
+import { APP, backendAt, GATEWAY, isAlive, type LiveBackend, pause, RawClient, routeTo, startBackend, startGateway, until, WEB } from './live-fixture.ts';
 
 const world = nodeWorld({ logLevel: 'error', logName: 'test' });
 
@@ -225,6 +228,41 @@ test('a killed worker is replaced without a refused connection', async () => {
   }
   const afterwards = await livePids(gateway.admin.port);
   ok(afterwards.length === 1 && afterwards[0] !== before[0]);
+});
+
+test('a worker that meets an error nobody caught says so, ends what it has, and another serves meanwhile (R-18)', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'haven-thrower-'));
+  // What cannot be reached from outside: a mistake of our own, on a signal.
+  await writeFile(join(folder, 'thrower.cjs'), "process.on('SIGUSR2', () => { throw new Error('a mistake'); });\n");
+  const before = process.env['NODE_OPTIONS'];
+  process.env['NODE_OPTIONS'] = `${before ?? ''} --require=${join(folder, 'thrower.cjs')}`;
+  try {
+    await using backend = await startBackend();
+    await using gateway = await startGateway(world, { routes: [routeTo([backendAt(1, backend.port)])] });
+    const slow = new RawClient(gateway.address);
+    slow.send('GET /?wait=1500 HTTP/1.1\r\nHost: x\r\n\r\n');
+    await served(gateway.address.port);
+    const [old = 0] = await livePids(gateway.admin.port);
+    process.kill(old, 'SIGUSR2');
+    for (let i = 0; i < 10; i++) {
+      await served(gateway.address.port);
+      await pause(20);
+    }
+    // It still has a request, so it still follows the routes (S1).
+    await gateway.setRoute(routeTo([backendAt(1, backend.port), backendAt(2, backend.port)]));
+    match(await slow.receive(/"posts":\d+\}/), /^HTTP\/1\.1 200 /);
+    await until(() => !isAlive(old), 'it ends when nothing is left');
+    const pids = await livePids(gateway.admin.port);
+    ok(pids.length === 1 && pids[0] !== old);
+    const page = await (await fetch(`http://127.0.0.1:${gateway.admin.port}/metrics`)).text();
+    match(page, /\nhaven_gateway_worker_restarts_total 1\n/);
+    match(page, /requests_total\{service="shop\/web",code_class="2xx",method="GET"\} 12\n/);
+    slow.close();
+  } finally {
+    if (before === undefined) delete process.env['NODE_OPTIONS'];
+    else process.env['NODE_OPTIONS'] = before;
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 test('workers end when their parent is gone', async () => {

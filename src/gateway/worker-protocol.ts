@@ -22,6 +22,8 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'applied'; readonly revision: number }
   | { readonly kind: 'listening'; readonly id: string }
+  /** It met an error that nobody caught: it ends what it has and takes nothing new. */
+  | { readonly kind: 'failing'; readonly cause: string }
   /** `panicking`: services of which too few backends are healthy, so that all get requests. */
   | { readonly kind: 'report'; readonly backends: readonly BackendObservation[]; readonly panicking: readonly string[] }
   | { readonly kind: 'sample'; readonly request: number; readonly sample: WorkerSample };

@@ -1,6 +1,6 @@
 import { messageOf } from '#base/errors';
 import { AccessLog } from './access-log.ts';
-import { every, soon } from './dataplane/clock.ts';
+import { after, every, soon } from './dataplane/clock.ts';
 import { Dataplane } from './dataplane/dataplane.ts';
 import type { FromWorker, ToWorker } from './worker-protocol.ts';
 import { observe, takeSample } from './worker-sample.ts';
@@ -8,8 +8,12 @@ import { observe, takeSample } from './worker-sample.ts';
 const accessFlushMs = 250;
 const reportMs = 1_000;
 const drainPollMs = 50;
+/** Of a sample that nobody asked for. */
+const noRound = -1;
+/** After an error that nobody caught, for what is in flight. */
+const failingMs = 10_000;
 
-/** Serves what the parent tells it to until the parent is gone (R-18: an error nobody caught ends the worker, and the parent starts another). */
+/** Serves what the parent tells it to until the parent is gone. After an error that nobody caught it ends what it has, while the parent starts another; after a second one it ends (R-18). */
 export function runWorker(channel: NodeJS.Process): void {
   let dataplane: Dataplane | undefined;
   const send = (message: FromWorker) => {
@@ -20,6 +24,21 @@ export function runWorker(channel: NodeJS.Process): void {
   channel.on('SIGTERM', () => undefined);
   channel.on('SIGINT', () => undefined);
   channel.on('SIGHUP', () => undefined);
+  let isFailing = false;
+  channel.on('uncaughtException', (error: Error) => {
+    channel.stderr.write(`gateway worker: ${error.stack ?? error.message}\n`);
+    if (isFailing || dataplane === undefined) channel.exit(1);
+    isFailing = true;
+    const failing = dataplane;
+    send({ kind: 'failing', cause: error.message });
+    after(failingMs, () => channel.exit(1));
+    endInOrder(failing, { lastsMs: failingMs, keepsIdle: false }, () => {
+      // What it counted last is not lost with it.
+      const last: FromWorker = { kind: 'sample', request: noRound, sample: takeSample(failing) };
+      if (channel.connected) channel.send?.(last, () => channel.exit(1));
+      else channel.exit(1);
+    });
+  });
   channel.on('message', (raw: unknown, handle: unknown) => {
     const message = raw as ToWorker;
     if (message.kind === 'start') {
@@ -74,13 +93,17 @@ function obey(
       send({ kind: 'sample', request: message.request, sample: takeSample(dataplane) });
       break;
     case 'drain':
-      dataplane.drain(message.lastsMs);
-      if (!message.keepsIdle) dataplane.endIdle(message.lastsMs);
-      every(drainPollMs, () => {
-        if (dataplane.plane.clients.size + dataplane.plane.opening.size === 0) exit();
-      });
+      endInOrder(dataplane, message, exit);
       break;
   }
+}
+
+function endInOrder(dataplane: Dataplane, how: { readonly lastsMs: number; readonly keepsIdle: boolean }, exit: () => void): void {
+  dataplane.drain(how.lastsMs);
+  if (!how.keepsIdle) dataplane.endIdle(how.lastsMs);
+  every(drainPollMs, () => {
+    if (dataplane.plane.clients.size + dataplane.plane.opening.size === 0) exit();
+  });
 }
 
 /** Reports at once what changed, and every second what is in flight at draining backends. */

@@ -49,12 +49,14 @@ interface Worker {
  * The worker processes of one gateway.
  *
  * W1: a worker gets the newest snapshot before its listeners, so it never serves an older one. W2: listeners belong to the parent and outlive every worker.
- * W3: `appliedRevision` is in force in all that live; a worker that has ended serves nothing.
+ * W3: `appliedRevision` is in force in all that live; a worker that has ended serves nothing. W4: one that fails is in `#failing` instead of `#workers` until it has ended:
+ * it gets no new connections, but follows the routes and is asked for its counters as long as requests are in flight (R-18).
  */
 export class Workers implements AsyncDisposable {
   readonly #world: World;
   readonly #options: WorkersOptions;
   readonly #workers = new Map<number, Worker>();
+  readonly #failing = new Set<Worker>();
   readonly #listeners = new Map<string, Listener>();
   readonly #rounds: SampleRounds;
   readonly #panics: PanicWatch;
@@ -90,6 +92,11 @@ export class Workers implements AsyncDisposable {
     return new Map([...this.#listeners].map(([id, { handle }]) => [id, handle]));
   }
 
+  /** Those that serve, and those that only end what they have. */
+  get #live(): readonly Worker[] {
+    return [...this.#workers.values(), ...this.#failing];
+  }
+
   /** True once every worker serves every listener under the newest snapshot. */
   get areReady(): boolean {
     const { size } = this.#listeners;
@@ -101,23 +108,23 @@ export class Workers implements AsyncDisposable {
 
   /** Of those that live, and what those that ended have counted. The live ones come last: what is not a sum is theirs. */
   get samples(): readonly WorkerSample[] {
-    return [...(this.#past === undefined ? [] : [this.#past]), ...[...this.#workers.values()].flatMap(({ sample }) => sample ?? [])];
+    return [...(this.#past === undefined ? [] : [this.#past]), ...this.#live.flatMap(({ sample }) => sample ?? [])];
   }
 
   /** What workers say of backends, one list per worker. */
   get observations(): readonly (readonly BackendObservation[])[] {
-    return [...this.#workers.values()].map(({ observations }) => observations);
+    return this.#live.map(({ observations }) => observations);
   }
 
   /** Puts a snapshot in force everywhere; `onApplied` follows when every worker has it. */
   publish(snapshot: Snapshot): void {
     this.#snapshot = snapshot;
     if (this.#workers.size === 0) for (let number = 1; number <= this.#options.count; number++) this.#start(number);
-    else for (const worker of this.#workers.values()) this.#send(worker, { kind: 'snapshot', ...snapshot, health: this.#options.health() });
+    else for (const worker of this.#live) this.#send(worker, { kind: 'snapshot', ...snapshot, health: this.#options.health() });
   }
 
   setHealth(updates: readonly HealthUpdate[]): void {
-    for (const worker of this.#workers.values()) this.#send(worker, { kind: 'health', updates });
+    for (const worker of this.#live) this.#send(worker, { kind: 'health', updates });
   }
 
   addListener(id: string, handle: ListeningHandle, settings: ListenerSettings): void {
@@ -155,13 +162,14 @@ export class Workers implements AsyncDisposable {
   /** Asks every worker for its counters; resolves when all have answered or after `withinMs`. Ends a worker that has been silent for too long. */
   async refreshSamples(signal: AbortSignal, { withinMs = sampleTimeoutMs }: { readonly withinMs?: number } = {}): Promise<void> {
     const now = this.#world.clock.now();
+    const asked = this.#live;
     const ask = (request: number) => {
-      for (const worker of this.#workers.values()) {
+      for (const worker of asked) {
         if (now - worker.lastHeardAt > hungMs) worker.child.kill('SIGKILL');
         this.#send(worker, { kind: 'sample', request });
       }
     };
-    await this.#rounds.run(this.#workers.size, { ask, withinMs, signal });
+    await this.#rounds.run(asked.length, { ask, withinMs, signal });
   }
 
   /**
@@ -171,15 +179,15 @@ export class Workers implements AsyncDisposable {
   async stop(drainMs: number, { hurry, hurriedMs = drainMs }: { readonly hurry?: AbortSignal; readonly hurriedMs?: number } = {}): Promise<void> {
     this.#isStopping = true;
     this.#tickets[Symbol.dispose]();
-    const exits = [...this.#workers.values()].map((worker) => exited(worker.child));
+    const exits = this.#live.map((worker) => exited(worker.child));
     const tell = (lastsMs: number, keepsIdle: boolean) => {
-      for (const worker of this.#workers.values()) this.#send(worker, { kind: 'drain', lastsMs, keepsIdle });
+      for (const worker of this.#live) this.#send(worker, { kind: 'drain', lastsMs, keepsIdle });
     };
     tell(drainMs, hurry !== undefined);
     for (const { handle } of this.#listeners.values()) handle.close();
     this.#listeners.clear();
     const kill = () => {
-      for (const worker of this.#workers.values()) worker.child.kill('SIGKILL');
+      for (const worker of this.#live) worker.child.kill('SIGKILL');
     };
     using deadlines = new DisposableStack();
     deadlines.use(this.#world.clock.after(drainMs, kill));
@@ -223,22 +231,53 @@ export class Workers implements AsyncDisposable {
   }
 
   #ended(worker: Worker, code: number | null, signal: string | null): void {
-    if (this.#workers.get(worker.number) !== worker) return;
-    this.#workers.delete(worker.number);
-    this.#panics.forget(worker.number);
+    const wasFailing = this.#failing.delete(worker);
+    if (!wasFailing && !this.#takeOut(worker)) return;
     if (worker.sample !== undefined) {
       const last = withoutGauges(worker.sample);
       this.#past = this.#past === undefined ? last : mergeSamples([this.#past, last]);
     }
     if (this.#isStopping) return;
-    const { clock, random, log } = this.#world;
+    if (!wasFailing) {
+      this.#world.log.write('error', 'gateway worker ended and is started again', {
+        worker: worker.number,
+        code: code ?? undefined,
+        signal: signal ?? undefined,
+      });
+      this.#startAgain(worker);
+    }
+    this.#recount();
+  }
+
+  /** W4. */
+  #fail(worker: Worker, cause: string): void {
+    if (!this.#takeOut(worker)) return;
+    this.#failing.add(worker);
+    this.#world.log.write('error', 'gateway worker met an error that nobody caught; it ends what it has, and another is started', {
+      worker: worker.number,
+      cause,
+    });
+    // An error that comes again and again leaves no crowd behind.
+    const [oldest] = this.#failing;
+    if (this.#failing.size > this.#options.count) oldest?.child.kill('SIGKILL');
+    if (!this.#isStopping) this.#startAgain(worker);
+  }
+
+  /** False if it does not serve any more. */
+  #takeOut(worker: Worker): boolean {
+    if (this.#workers.get(worker.number) !== worker) return false;
+    this.#workers.delete(worker.number);
+    this.#panics.forget(worker.number);
+    return true;
+  }
+
+  #startAgain(worker: Worker): void {
+    const { clock, random } = this.#world;
     const failures = clock.now() - worker.startedAt > steadyMs ? 0 : (this.#failures.get(worker.number) ?? 0);
     this.#failures.set(worker.number, failures + 1);
     this.restarts++;
-    log.write('error', 'gateway worker ended and is started again', { worker: worker.number, code: code ?? undefined, signal: signal ?? undefined, failures });
     if (failures === 0) this.#start(worker.number);
     else clock.after(backoffMs(RESTART, failures - 1, random.next()), () => this.#start(worker.number));
-    this.#recount();
   }
 
   #hear(worker: Worker, message: FromWorker): void {
@@ -252,9 +291,12 @@ export class Workers implements AsyncDisposable {
         worker.listening.add(message.id);
         this.#options.onChange();
         break;
+      case 'failing':
+        this.#fail(worker, message.cause);
+        break;
       case 'report':
         worker.observations = message.backends;
-        this.#panics.note(worker.number, message.panicking);
+        if (this.#workers.get(worker.number) === worker) this.#panics.note(worker.number, message.panicking);
         this.#options.onChange();
         break;
       case 'sample':
@@ -266,7 +308,7 @@ export class Workers implements AsyncDisposable {
 
   #recount(): void {
     // W3.
-    const workers = [...this.#workers.values()].filter(({ applied }) => applied > 0);
+    const workers = this.#live.filter(({ applied }) => applied > 0);
     if (workers.length > 0) this.#appliedRevision = Math.min(...workers.map(({ applied }) => applied));
     this.#options.onChange();
   }

@@ -14,8 +14,8 @@ import { reasonOf, type TlsState } from './tls-state.ts';
 
 const ALERT = { decodeError: 50, internalError: 80, unrecognizedName: 112 } as const;
 const HTTP_LIKE = /^[A-Z]{3,10} /;
-const SPEAKS_TLS =
-  'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 34\r\nConnection: close\r\n\r\n400 Bad Request: use https:// here\n';
+const USE_HTTPS = '400 Bad Request: use https:// here\n';
+const SPEAKS_TLS = `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: ${USE_HTTPS.length}\r\nConnection: close\r\n\r\n${USE_HTTPS}`;
 
 interface Generation {
   readonly keys: TicketKeys;
