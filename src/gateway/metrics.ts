@@ -73,7 +73,7 @@ function addService(page: MetricsPage, service: string, sample: ServiceSample): 
   page.counter('retry_budget_exhausted_total', 'Retries that were not made for lack of budget', sample.budgetExhausted, labels);
   for (const [reason, count] of Object.entries(sample.retries)) page.counter('retries_total', 'Tries repeated, by reason', count, { service, reason });
   if (sample.tcp !== undefined) addTcp(page, service, sample.tcp);
-  page.histogram('request_duration_seconds', 'From the head of the request to the end of the answer', sample.durations, labels);
+  page.histogram('request_duration_seconds', 'From the head of the request to the end of the answer, but for tunnels', sample.durations, labels);
   page.histogram('first_byte_seconds', 'From the head of the request to the head of the answer, waits and all tries included', sample.firstBytes, labels);
   page.histogram('queue_seconds', 'How long requests waited for a usable backend, of those that did', sample.waits, labels);
 }

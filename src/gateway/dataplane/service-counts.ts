@@ -8,7 +8,7 @@ export const STATUS_CLASSES = 6;
 export class ServiceCounts {
   /** Finished requests by class of status and method: class × METHODS.length + method. */
   readonly answers = new Float64Array(STATUS_CLASSES * METHODS.length);
-  /** From the head of the request to the end of the answer. */
+  /** From the head of the request to the end of the answer; tunnels have no such end. */
   readonly durations = new Histogram();
   /** From the head of the request to the head of the answer, whoever gave it. */
   readonly firstBytes = new Histogram();
@@ -31,7 +31,7 @@ export class ServiceCounts {
   answered(status: number, method: number, durationMs: number): void {
     const at = ((status / 100) | 0) * METHODS.length + method;
     this.answers[at] = (this.answers[at] as number) + 1;
-    this.durations.add(durationMs);
+    if (status !== 101) this.durations.add(durationMs);
   }
 
   retried(reason: string): void {
