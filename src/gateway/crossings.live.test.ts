@@ -1,12 +1,15 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
+import { connect as connectSecure } from 'node:tls';
 import type { ClientConnection } from './dataplane/client-connection.ts';
 import { LIMITS } from './dataplane/limits.ts';
 import { type LiveDataplane, startDataplane } from './fixture-dataplane.ts';
 import { CODE, FLAG, FRAME, FrameClient, fieldsOf, frame, headers, uint32 } from './fixture-frames.ts';
 import { backendAt, pause, RawClient, routeTo, until } from './live-fixture.ts';
 import { RecordingBackend } from './recording-backend.ts';
+import { issueCertificate, makeAuthority } from './tls/issuing.ts';
+import { validFor } from './tls/tls-fixture.ts';
 
 /** What crosses on the way: an end before its beginning was taken, a change of configuration before an answer, a request before the one ahead of it was read. */
 
@@ -177,6 +180,53 @@ for (const pipeline of [false, true]) {
     client.destroy();
   });
 }
+
+test('what a client sends through a tunnel over TLS reaches a backend that has ended its own side, though reading was held up meanwhile', async () => {
+  const period = validFor(1);
+  const issued = await issueCertificate(await makeAuthority('test authority', period), { names: ['main.test'] }, period);
+  const certificates = [{ id: '1', names: ['main.test'], validFrom: period.from, validTo: period.to, ...issued }];
+  const tls = { certificates, unknownNames: 'serve', minVersion: 'TLSv1.2', protocols: ['http/1.1'], clients: [] } as const;
+  let received = 0;
+  let backendSide: Socket | undefined;
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    backendSide = socket;
+    socket.on('error', () => undefined);
+    socket.once('data', () => {
+      socket.pause();
+      socket.on('data', (bytes: Buffer) => {
+        received += bytes.length;
+      });
+      socket.pause();
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const bound = server.address();
+  using live = await startDataplane([routeTo([backendAt(1, typeof bound === 'object' && bound !== null ? bound.port : 0)])], { tls });
+  const client = connectSecure({ ...live.address, rejectUnauthorized: false, allowHalfOpen: true });
+  client.on('error', () => undefined);
+  const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13';
+  client.write(`GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${key}\r\n\r\n`);
+  await new Promise((resolve) => client.once('data', resolve));
+  const bytes = 24 * 1024 * 1024;
+  client.write(Buffer.alloc(bytes));
+  let before = -1;
+  await until(async () => {
+    const same = before === client.bytesWritten;
+    before = client.bytesWritten;
+    await pause(150);
+    return same;
+  }, 'nobody takes more of it');
+  const ended = new Promise((resolve) => client.once('end', resolve));
+  backendSide?.end();
+  await ended;
+  backendSide?.resume();
+  await until(() => received === bytes, 'all of it comes').catch(() => undefined);
+  equal(received, bytes);
+  client.destroy();
+  backendSide?.destroy();
+  server.close();
+});
 
 const reset = (code: number) => frame(FRAME.reset, 0, 1, uint32(code));
 const LEAVINGS: Readonly<Record<string, (client: FrameClient) => void>> = {

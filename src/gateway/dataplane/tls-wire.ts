@@ -25,8 +25,10 @@ export class TlsWire {
   /** The TCP connection below it. */
   readonly #raw: Socket;
   readonly #user: WireUser;
-  /** Set while the stream machinery is skipped. */
+  /** Set while writes skip the stream machinery. */
   #handle: TlsHandle | undefined;
+  /** Set if reads skip it: they do to the end, whatever becomes of writes. */
+  #reader: TlsHandle | undefined;
   #buffer: Buffer;
   #nextBuffer: Buffer | undefined;
   /** Of the write under way, or of the last one. */
@@ -57,6 +59,7 @@ export class TlsWire {
     socket.on('close', () => {
       this.#isClosed = true;
       this.#handle = undefined;
+      this.#reader = undefined;
       user.onClosed(this.#error);
     });
     this.#goDirect();
@@ -122,8 +125,8 @@ export class TlsWire {
   pause(): void {
     if (this.#isPaused) return;
     this.#isPaused = true;
-    if (this.#handle === undefined) this.#socket.pause();
-    else this.#handle.readStop();
+    if (this.#reader === undefined) this.#socket.pause();
+    else this.#reader.readStop();
   }
 
   resume(): void {
@@ -155,6 +158,7 @@ export class TlsWire {
   destroy(): void {
     this.#isClosed = true;
     this.#handle = undefined;
+    this.#reader = undefined;
     this.#socket.destroy();
   }
 
@@ -162,6 +166,7 @@ export class TlsWire {
   reset(): void {
     this.#isClosed = true;
     this.#handle = undefined;
+    this.#reader = undefined;
     this.#raw.resetAndDestroy();
   }
 
@@ -185,6 +190,7 @@ export class TlsWire {
       return next;
     };
     this.#handle = handle as TlsHandle;
+    this.#reader = this.#handle;
   }
 
   #take(bytes: Buffer, count: number): void {
@@ -199,8 +205,8 @@ export class TlsWire {
   }
 
   #read(): void {
-    if (this.#handle === undefined) this.#socket.resume();
-    else this.#handle.readStart();
+    if (this.#reader === undefined) this.#socket.resume();
+    else this.#reader.readStart();
   }
 
   #writeThroughStream(bytes: Buffer): boolean {
