@@ -1,7 +1,7 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { connect as connectSecure } from 'node:tls';
+import { type ConnectionOptions, connect as connectSecure } from 'node:tls';
 import type { ClientConnection } from './dataplane/client-connection.ts';
 import { LIMITS } from './dataplane/limits.ts';
 import { type LiveDataplane, startDataplane } from './fixture-dataplane.ts';
@@ -203,7 +203,7 @@ test('what a client sends through a tunnel over TLS reaches a backend that has e
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const bound = server.address();
   using live = await startDataplane([routeTo([backendAt(1, typeof bound === 'object' && bound !== null ? bound.port : 0)])], { tls });
-  const client = connectSecure({ ...live.address, rejectUnauthorized: false, allowHalfOpen: true });
+  const client = connectSecure({ ...live.address, rejectUnauthorized: false, allowHalfOpen: true } as ConnectionOptions);
   client.on('error', () => undefined);
   const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13';
   client.write(`GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${key}\r\n\r\n`);

@@ -53,6 +53,7 @@ function mayFail(ledger: Ledger, plan: Plan, status: number, own: string): boole
   if (status < 502 || status > 504) return false;
   if (status === 504 && ledger.worstStallMs > stallMs) return true;
   if (ledger.broken.has(plan.token) || plan.service === 'changing') return true;
-  // It went out as the backend ended the connection: it may have been read.
-  return !mayRepeat(plan) && !ledger.arrived.has(plan.token) && own.includes('connection_terminated');
+  // It went out as the backend ended the connection: it may have been read; and of a body that comes with other requests it is not known whether it can be kept.
+  const isFinal = !mayRepeat(plan) || plan.upload === 'chunked' || plan.uploadBytes >= 40_000;
+  return isFinal && !ledger.arrived.has(plan.token) && own.includes('connection_terminated');
 }

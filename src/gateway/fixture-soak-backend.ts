@@ -51,6 +51,8 @@ class BackendConnection {
   #queue: Incoming[] = [];
   #isAnswering = false;
   #isTunnel = false;
+  /** Tokens of all requests that came. */
+  readonly #seen: string[] = [];
 
   constructor(backend: SoakBackend, socket: Socket) {
     this.#backend = backend;
@@ -102,6 +104,7 @@ class BackendConnection {
       whole: Promise.withResolvers(),
     };
     this.#queue.push(incoming);
+    this.#seen.push(token);
     this.#current = incoming;
     this.#chunks.begin();
     if (/^expect: 100-continue\r$/im.test(head) && this.#queue.length === 1) this.socket.write('HTTP/1.1 100 Continue\r\n\r\n');
@@ -224,8 +227,11 @@ class BackendConnection {
   async #break(how: 'reset' | 'end' | 'stop'): Promise<void> {
     this.#blame();
     const { socket } = this;
-    if (how === 'reset') socket.resetAndDestroy();
-    else if (how === 'end') {
+    if (how === 'reset') {
+      // It overtakes answers before it that were not read yet.
+      for (const token of this.#seen) this.#ledger.broken.add(token);
+      socket.resetAndDestroy();
+    } else if (how === 'end') {
       socket.end();
       this.#isTunnel = true;
     }

@@ -193,15 +193,17 @@ export class SoakClient {
     const plan = this.#plans[this.#answered];
     const reading = this.#reading;
     if (plan === undefined) return;
+    const sent = this.#plans.slice(this.#answered, this.#sent);
+    const unread = sent.reduce((sum, { uploadBytes }) => sum + uploadBytes, 0);
+    const isUnwanted = sent.some(({ isEarly, service, token }) => isEarly || service === 'changing' || this.#ledger.broken.has(token));
+    if (!this.#hasLeft && unread > safeUploadBytes && isUnwanted) return;
     let next = this.#answered;
     if (reading !== undefined) {
       if (reading.kind === 'close') this.#finish(reading);
       else if (!this.#hasLeft) judgeAnswer(this.#ledger, plan, { ...reading, body: Buffer.concat(reading.parts), isWhole: false });
       next++;
     } else if (!this.#hasLeft && !this.#isLast && this.#answered < this.#sent) {
-      const unread = this.#plans.slice(this.#answered, this.#sent).reduce((sum, { uploadBytes }) => sum + uploadBytes, 0);
-      const mayReset = unread > safeUploadBytes && (plan.isEarly || plan.service === 'changing' || this.#ledger.broken.has(plan.token));
-      if (!mayReset) judgeSilence(this.#ledger, plan, `the connection ended after ${this.#answered} of ${this.#sent}, ${this.#rest.length} bytes left`);
+      judgeSilence(this.#ledger, plan, `the connection ended after ${this.#answered} of ${this.#sent}, ${this.#rest.length} bytes left`);
       next++;
     }
     if (this.#hasLeft && !this.#isLast) return;

@@ -23,7 +23,15 @@ export class SoakHttp2Client {
     // With smaller windows a client would be taken for one that floods.
     const initialWindowSize = luck.pick([3_000, 10_000, 65_535, 1_000_000]);
     this.#session = connect(`http://${address.host}:${address.port}`, { settings: { initialWindowSize, enablePush: false } });
-    this.#session.on('error', () => undefined);
+    // What ends a connection ends all its streams: an error of Node's client, or what the gateway takes for a flood.
+    this.#session.on('error', () => this.#lost('an error'));
+    this.#session.on('goaway', (code) => this.#lost(`code ${code}`));
+  }
+
+  #lost(why: string): void {
+    if (this.#hasLeft) return;
+    this.#ledger.count(`HTTP/2 connection ended with ${why}`);
+    this.#hasLeft = true;
   }
 
   /** Resolves once every request was judged. */
