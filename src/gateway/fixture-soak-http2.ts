@@ -97,8 +97,8 @@ export class SoakHttp2Client {
     if (fields === undefined) judgeSilence(this.#ledger, plan, `its stream ended with ${stream.rstCode}`);
     else {
       const named = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, String(value)]));
-      // Of an early answer Node tells the reset that stops the upload as if it had cut off the answer.
-      const isCut = !isWhole || (stream.aborted && !plan.isEarly) || (stream.rstCode ?? 0) !== 0;
+      // Node tells the reset that stops an upload behind a whole answer as if it had cut off the answer.
+      const isCut = !isWhole || (stream.aborted && upload === 'none') || (stream.rstCode ?? 0) !== 0;
       judgeAnswer(this.#ledger, plan, { status: Number(fields[':status']), fields: named, body: Buffer.concat(parts), isWhole: !isCut });
     }
   }
