@@ -96,6 +96,39 @@ test('a client that sends requests and reads no answers makes the gateway keep f
   socket.destroy();
 });
 
+test('an answer that lasts until its connection ends is not taken for whole if the connection broke under the request that was still being sent', async () => {
+  const upload = 'b'.repeat(64 * 1024);
+  let lost: Socket | undefined;
+  const backend = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => {
+      lost = socket;
+      socket.write(`HTTP/1.1 200 OK\r\n\r\n${'a'.repeat(16 * 1024 * 1024)}`);
+    });
+  });
+  await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
+  using live = await startDataplane([routeTo([backendAt(1, (backend.address() as { readonly port: number }).port)])]);
+  const client = connect(live.address);
+  client.on('error', () => undefined);
+  let end = '';
+  client.on('data', (bytes: Buffer) => {
+    end = (end + bytes.toString('latin1')).slice(-16);
+  });
+  client.pause();
+  client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${2 * upload.length}\r\n\r\n${upload}`);
+  const { clients } = live.dataplane.plane;
+  await until(() => (clients.last as ClientConnection | undefined)?.wire.isPending === true, 'the client does not take what comes');
+  lost?.resetAndDestroy();
+  await pause(50);
+  client.write(upload);
+  await until(() => live.dataplane.plane.services.get('shop/web')?.inFlight === 0, 'the gateway has seen that the connection broke');
+  client.resume();
+  await until(() => client.destroyed || client.readableEnded, 'the connection to the client ended');
+  ok(!end.endsWith('0\r\n\r\n'), `it ended with ${JSON.stringify(end)}`);
+  client.destroy();
+  backend.close();
+});
+
 /** Answers with so many bytes to a client that reads none of them: true if the gateway has handed over the end of the answer, and the client's kernel has not taken it. */
 async function fillClient(live: LiveDataplane, client: Socket, bytes: number): Promise<boolean> {
   const { clients, services } = live.dataplane.plane;

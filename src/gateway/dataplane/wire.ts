@@ -1,4 +1,5 @@
 import { Socket, type SocketConstructorOpts } from 'node:net';
+import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import { handleOf, internals, type StreamHandle, type WriteRequest, writeTo } from './stream-internals.ts';
 import type { TlsWire } from './tls-wire.ts';
 
@@ -143,7 +144,7 @@ export class Wire {
     if (handle === undefined || internals === undefined) return this.#writeThroughStream(bytes);
     const result = writeTo(internals, handle as Required<StreamHandle>, bytes);
     if (typeof result === 'number') {
-      if (result !== 0) this.destroy();
+      if (result !== 0) this.#broke(result);
       return result === 0 && this.#pendingWrites > 0;
     }
     const request = result as WriteRequest<Wire>;
@@ -211,8 +212,14 @@ export class Wire {
     if (this.#pendingWrites === 0 && !this.#socket.destroyed) this.#user.onWritable();
   }
 
+  /** What could not be written is no end, which a close without an error would be. */
+  #broke(errno: number): void {
+    this.#error ??= Object.assign(new Error(`Cannot write: ${getSystemErrorMessage(errno)}`), { errno, code: getSystemErrorName(errno) });
+    this.destroy();
+  }
+
   static directWriteDone(wire: Wire, status: number): void {
-    if (status < 0) wire.destroy();
+    if (status < 0) wire.#broke(status);
     wire.#written();
   }
 }
