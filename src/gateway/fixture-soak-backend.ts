@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
 import { ChunkedReader } from './dataplane/chunked-reader.ts';
 import { soon } from './dataplane/clock.ts';
+import { resetSocket } from './dataplane/reset-socket.ts';
 import { type Fault, type Ledger, type Plan, patternOf } from './fixture-soak-plan.ts';
 import { pause } from './live-fixture.ts';
 
@@ -230,7 +231,7 @@ class BackendConnection {
     if (how === 'reset') {
       // It overtakes answers before it that were not read yet.
       for (const token of this.#seen) this.#ledger.broken.add(token);
-      socket.resetAndDestroy();
+      resetSocket(socket);
     } else if (how === 'end') {
       socket.end();
       this.#isTunnel = true;

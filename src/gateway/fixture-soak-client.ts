@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import type { Address } from '#world/world';
 import { ChunkedReader } from './dataplane/chunked-reader.ts';
 import { after, every } from './dataplane/clock.ts';
+import { resetSocket } from './dataplane/reset-socket.ts';
 import { judgeAnswer, judgeSilence } from './fixture-soak-answer.ts';
 import { type Ledger, type Luck, type Plan, patternOf } from './fixture-soak-plan.ts';
 import { pause } from './live-fixture.ts';
@@ -160,7 +161,7 @@ export class SoakClient {
   #leave(): void {
     this.#hasLeft = true;
     const how = this.#luck.below(3);
-    if (how === 0) this.#socket.resetAndDestroy();
+    if (how === 0) resetSocket(this.#socket);
     else if (how === 1) this.#socket.end();
     this.#socket.destroy();
     this.#end();

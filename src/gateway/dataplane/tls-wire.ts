@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { after, soon } from './clock.ts';
+import { resetSocket } from './reset-socket.ts';
 import { handleOf, internals, type StreamHandle, type WriteRequest, writtenFor } from './stream-internals.ts';
 import type { WireUser } from './wire.ts';
 
@@ -167,7 +168,7 @@ export class TlsWire {
     this.#isClosed = true;
     this.#handle = undefined;
     this.#reader = undefined;
-    this.#raw.resetAndDestroy();
+    resetSocket(this.#raw);
   }
 
   #goDirect(): void {

@@ -1,5 +1,6 @@
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
+import { resetSocket } from './reset-socket.ts';
 import { handleOf, internals, type StreamHandle, type WriteRequest, writeTo } from './stream-internals.ts';
 import type { TlsWire } from './tls-wire.ts';
 
@@ -189,7 +190,7 @@ export class Wire {
   reset(): void {
     this.#isClosed = true;
     this.#handle = undefined;
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   #writeThroughStream(bytes: Buffer): boolean {
