@@ -20,8 +20,9 @@ test('a connection that is cut while its end is on the way is closed, and that i
   wire.end();
   wire.reset();
   const late = setTimeout(() => closed.resolve('still open after a second'), 1_000);
-  equal(await closed.promise, 'closed');
+  const result = await closed.promise;
   clearTimeout(late);
   client.destroy();
   server.close();
+  equal(result, 'closed');
 });
