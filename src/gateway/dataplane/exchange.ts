@@ -411,7 +411,7 @@ export class Exchange implements HeldRequest {
   }
 
   #openTunnel(): void {
-    this.tunnel = new WebSocketTunnel(this.#plane.luck());
+    this.tunnel = new WebSocketTunnel({ openedAt: this.#plane.now(), luck: this.#plane.luck() });
     if (this.service !== undefined) this.service.counts.tunnels++;
   }
 

@@ -154,11 +154,11 @@ export class Service {
     if (this.#held.size > 0 && this.#isServing) this.releaseHeld();
   }
 
-  /** R-23: what is open at backups ends within this time, which begins when primaries serve again; `undefined`: it goes on. */
+  /** R-23: what is open at backups ends within this time, which begins when primaries serve again, or when it came there if that was later; `undefined`: it goes on. */
   #sendHome(drainMs: number | undefined): void {
     for (const backend of this.backends) {
       if (drainMs === undefined || backend.tier === 'primary') backend.home = undefined;
-      else if (backend.home?.drainMs !== drainMs) backend.home = { since: monotonicNow(), drainMs };
+      else if (backend.home?.drainMs !== drainMs) backend.home = { since: monotonicNow(), drainMs, isForEach: true };
     }
   }
 

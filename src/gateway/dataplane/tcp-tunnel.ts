@@ -9,7 +9,7 @@ import type { Plane } from './plane.ts';
 import type { Termination } from './request-account.ts';
 import type { Service } from './service.ts';
 import type { TunnelEnd } from './tcp-counts.ts';
-import { earliestEnd, type TunnelDrain } from './tunnel-drain.ts';
+import { type DrainedTunnel, earliestEnd, type TunnelDrain } from './tunnel-drain.ts';
 import { TunnelSide, type TunnelUser } from './tunnel-side.ts';
 import { type ClientWire, Wire, type WireUser } from './wire.ts';
 
@@ -48,20 +48,21 @@ const TERMINATION: Readonly<Record<TunnelEnd, Termination>> = { client: '--', ba
  * `backend.tcpTunnels` from the try to its end. T3: what one side sent reaches the other before the end it sent after it (half-close). T4: a side that does not take
  * what it is handed stops the reading of the other.
  */
-export class TcpTunnel implements Client, TunnelUser {
+export class TcpTunnel implements Client, TunnelUser, DrainedTunnel {
   next: Client | undefined;
   previous: Client | undefined;
   deadlineAt = Number.POSITIVE_INFINITY;
   heldUntil = 0;
   retryAt = 0;
   readonly heldBytes = 0;
+  openedAt = 0;
+  readonly luck: number;
 
   readonly #plane: Plane;
   readonly #service: Service;
   readonly #who: Admitted;
   readonly #client: TunnelSide;
   readonly #startedAt: number;
-  readonly #luck: number;
   readonly #tls: string;
   #early: Buffer | null;
   #server: TunnelSide | undefined;
@@ -73,7 +74,6 @@ export class TcpTunnel implements Client, TunnelUser {
   #endsAt = Number.POSITIVE_INFINITY;
   #tries = 0;
   #tried: Backend[] | undefined;
-  #triedAt = 0;
   #heldAt = 0;
   #queuedMs = 0;
   #connectMs = 0;
@@ -88,7 +88,7 @@ export class TcpTunnel implements Client, TunnelUser {
     this.#early = early;
     this.#tls = origin.tls?.version ?? '';
     this.#startedAt = plane.tick();
-    this.#luck = plane.luck();
+    this.luck = plane.luck();
     this.#who = newAdmitted(origin.peer);
     this.#who.keyHash = hashText(origin.peer);
     plane.clientsAccepted++;
@@ -137,7 +137,7 @@ export class TcpTunnel implements Client, TunnelUser {
 
   /** Tells under which drains it is now. Called as often as one likes. */
   drain(drains: readonly (TunnelDrain | undefined)[]): void {
-    this.#endsAt = earliestEnd(drains, this.#luck);
+    this.#endsAt = earliestEnd(drains, this);
     if (this.#isConnected && !this.#isEnding) this.deadlineAt = Math.min(this.deadlineAt, this.#endsAt);
   }
 
@@ -149,7 +149,7 @@ export class TcpTunnel implements Client, TunnelUser {
     const now = this.#plane.tick();
     const backend = this.#backend as Backend;
     this.#isConnected = true;
-    const connectMs = now - this.#triedAt;
+    const connectMs = now - this.openedAt;
     this.#connectMs += connectMs;
     if (backend.refuses) {
       backend.refuses = false;
@@ -241,7 +241,7 @@ export class TcpTunnel implements Client, TunnelUser {
       return;
     }
     this.#tries++;
-    this.#triedAt = now;
+    this.openedAt = now;
     this.#backend = backend;
     this.#backendName = backend.name;
     backend.tcpTunnels.add(this);

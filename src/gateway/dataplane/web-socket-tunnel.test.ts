@@ -66,7 +66,7 @@ test('each byte of headers of every form alone', () => {
 });
 
 test('a Close is seen, and nothing is said after it; in the middle of a frame nothing is said either', () => {
-  const tunnel = new WebSocketTunnel(0);
+  const tunnel = new WebSocketTunnel({ openedAt: 0, luck: 0 });
   deepEqual(tunnel.lastToClient, Buffer.from([0x88, 2, 0x03, 0xe9]));
   const last = tunnel.lastToBackend as Buffer;
   deepEqual([last[0], last[1], last.length], [0x88, 0x82, 8]);
@@ -84,7 +84,7 @@ test('a Close is seen, and nothing is said after it; in the middle of a frame no
 
 test('a tunnel ends when its drain says, at the end of a frame if that comes within a second', () => {
   const drains = [{ since: 0, drainMs: 10_000 }, undefined];
-  const tunnel = new WebSocketTunnel(0);
+  const tunnel = new WebSocketTunnel({ openedAt: 0, luck: 0 });
   // Half of a short drain is for the ends.
   deepEqual(
     [4_999, 5_000].map((now) => tunnel.isDue(now, drains)),

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { FrameTracker } from './frame-tracker.ts';
-import { earliestEnd, type TunnelDrain } from './tunnel-drain.ts';
+import { type DrainedTunnel, earliestEnd, type TunnelDrain } from './tunnel-drain.ts';
 
 /** Close with the status "going away" (RFC 6455, 5.5.1 and 7.4.1). */
 const CLOSE = Buffer.from([0x88, 0x02, 0x03, 0xe9]);
@@ -9,19 +9,20 @@ const codeAt = 2;
 const boundaryMs = 1_000;
 
 /** One WebSocket through the gateway: where its frames end, and when it is to end because its backend or this worker drains (R-26). */
-export class WebSocketTunnel {
+export class WebSocketTunnel implements DrainedTunnel {
   readonly toClient = new FrameTracker();
   readonly toBackend = new FrameTracker();
-  readonly #luck: number;
+  readonly openedAt: number;
+  readonly luck: number;
 
-  /** `luck` is in [0, 1). */
-  constructor(luck: number) {
-    this.#luck = luck;
+  constructor({ openedAt, luck }: DrainedTunnel) {
+    this.openedAt = openedAt;
+    this.luck = luck;
   }
 
   /** True once it is to end: between two frames if there is such a moment soon. */
   isDue(now: number, drains: readonly (TunnelDrain | undefined)[]): boolean {
-    const endsAt = earliestEnd(drains, this.#luck);
+    const endsAt = earliestEnd(drains, this);
     if (now < endsAt) return false;
     return (this.toClient.isBetween && this.toBackend.isBetween) || now >= endsAt + boundaryMs;
   }
