@@ -1,4 +1,4 @@
-import { ok } from 'node:assert/strict';
+import { equal, ok } from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { backendKey } from './dataplane/backend.ts';
@@ -58,5 +58,16 @@ for (const [kind, settings] of Object.entries(KINDS)) {
     await client.ended();
     const lastedMs = monotonicNow() - before;
     ok(lastedMs >= backupDrainMs / 2, `it was ended after ${lastedMs} ms`);
+  });
+
+  test(`a ${kind} at a backup stays when the primaries that were back are gone again before its end (R-23)`, async (t) => {
+    const { primaryIs, open } = await startBeside(t, settings);
+    primaryIs('failing');
+    const client = await open();
+    primaryIs('passing');
+    await pause(backupDrainMs / 10);
+    primaryIs('failing');
+    await pause(backupDrainMs * 1.5);
+    equal(client.isEnded, false);
   });
 }

@@ -71,6 +71,9 @@ export class TcpTunnel implements Client, TunnelUser, DrainedTunnel {
   #isHeld = false;
   #isEnding = false;
   #isOver = false;
+  /** When it has been idle for too long. */
+  #idleAt = Number.POSITIVE_INFINITY;
+  /** When a drain ends it. */
   #endsAt = Number.POSITIVE_INFINITY;
   #tries = 0;
   #tried: Backend[] | undefined;
@@ -138,7 +141,7 @@ export class TcpTunnel implements Client, TunnelUser, DrainedTunnel {
   /** Tells under which drains it is now. Called as often as one likes. */
   drain(drains: readonly (TunnelDrain | undefined)[]): void {
     this.#endsAt = earliestEnd(drains, this);
-    if (this.#isConnected && !this.#isEnding) this.deadlineAt = Math.min(this.deadlineAt, this.#endsAt);
+    if (this.#isConnected && !this.#isEnding) this.deadlineAt = Math.min(this.#idleAt, this.#endsAt);
   }
 
   destroy(): void {
@@ -231,7 +234,8 @@ export class TcpTunnel implements Client, TunnelUser, DrainedTunnel {
   }
 
   #moved(now: number): void {
-    if (!this.#isEnding) this.deadlineAt = Math.min(now + this.#service.times.tunnelIdleMs, this.#endsAt);
+    this.#idleAt = now + this.#service.times.tunnelIdleMs;
+    if (!this.#isEnding) this.deadlineAt = Math.min(this.#idleAt, this.#endsAt);
   }
 
   #dispatch(now: number): void {
@@ -244,6 +248,8 @@ export class TcpTunnel implements Client, TunnelUser, DrainedTunnel {
     this.openedAt = now;
     this.#backend = backend;
     this.#backendName = backend.name;
+    // Those of a backend that did not take it are not its own.
+    this.#endsAt = Number.POSITIVE_INFINITY;
     backend.tcpTunnels.add(this);
     backend.connectionsOpened++;
     this.deadlineAt = now + this.#service.times.connectMs;
