@@ -219,7 +219,7 @@ export class ClientConnection implements WireUser, ClientStream, Client {
     this.deadlineAt = isComplete ? Number.POSITIVE_INFINITY : now + LIMITS.bodyIdleMs;
     if (isComplete || refused !== undefined) this.#keepAhead(bytes, head.end, end);
     if (refused !== undefined) exchange.answerSelf(refused);
-    else if (isComplete || this.#takeBody(bytes, head.end, end)) exchange.dispatch(now);
+    else if (isComplete || this.#takeBody(bytes, head.end, end)) exchange.tries.start(now);
   }
 
   /** False if the body broke the protocol and the request has been answered. */
@@ -288,7 +288,7 @@ export class ClientConnection implements WireUser, ClientStream, Client {
   beginAnswer(source: Buffer, head: Head, extraLine: string): void {
     this.#rate.begin();
     // K2.
-    if (this.#closes) this.#keeps = false;
+    if (this.#closes()) this.#keeps = false;
     this.#framer.begin(source, head, extraLine, !this.#keeps);
   }
 
@@ -307,12 +307,12 @@ export class ClientConnection implements WireUser, ClientStream, Client {
   }
 
   answerSelf(answer: OwnAnswer): void {
-    if (this.#closes || answer.closes || this.#exchange.body.isBroken) this.#keeps = false;
+    if (this.#closes() || answer.closes || this.#exchange.body.isBroken) this.#keeps = false;
     this.wire.writeText(ownAnswerText(answer, { closes: !this.#keeps, isHead: this.#exchange.isHead }));
   }
 
   finished(): void {
-    if (this.#closes) {
+    if (this.#closes()) {
       this.#linger();
       return;
     }
@@ -353,7 +353,7 @@ export class ClientConnection implements WireUser, ClientStream, Client {
   }
 
   /** The connection ends after the answer under way. */
-  get #closes(): boolean {
+  #closes(): boolean {
     return !this.#keeps || this.#phase === PHASE.body || this.#plane.isDraining;
   }
 

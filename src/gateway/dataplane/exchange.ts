@@ -1,4 +1,3 @@
-import { RETRY_PACE, type RetryCondition, retryDelayMs, type TryFacts, type TryFailure } from '#policy/balance/retry';
 import type { AboutClient } from './about-client.ts';
 import { type Admitted, changeClient } from './admission.ts';
 import type { Backend } from './backend.ts';
@@ -7,54 +6,40 @@ import { answerChallenge, judgeEntry } from './entry.ts';
 import { dropOddNames } from './field-values.ts';
 import type { Head, Refusal } from './head.ts';
 import { HEAD_MARGIN_BYTES, writeRequestHead } from './head-writer.ts';
-import type { HeldRequest } from './held-queue.ts';
 import { LIMITS } from './limits.ts';
 import type { Origin } from './origin.ts';
-import { ALL_FULL, answerTo, NO_ROUTE, NOBODY_IN_TIME, type OwnAnswer, overdue, refusalAnswer, TOO_MANY_WAIT } from './own-answer.ts';
+import { NO_ROUTE, type OwnAnswer, overdue, refusalAnswer } from './own-answer.ts';
 import type { Plane } from './plane.ts';
 import { RequestAccount, type Termination } from './request-account.ts';
 import { RequestBody } from './request-body.ts';
 import type { Service } from './service.ts';
 import { SLAB_BYTES } from './slabs.ts';
+import { Tries } from './tries.ts';
 import type { TunnelDrain } from './tunnel-drain.ts';
-import { UpstreamConnection } from './upstream-connection.ts';
-import type { UpstreamTry } from './upstream-try.ts';
 import { WebSocketTunnel } from './web-socket-tunnel.ts';
-import type { Wire } from './wire.ts';
 
 /**
- * A request under way, from its head to its last answer byte: which service, which tries, whether it waits, how it ended. It knows nothing of the
+ * A request under way, from its head to its last answer byte: which service, what its backend gets, how it ended. It knows nothing of the
  * client's protocol; an HTTP/1.1 connection uses one for all its requests.
  *
- * C1: `#upstream` is set exactly while a try is under way. C2: until the answer begins, all that was sent of the request is in the body's slab, or it is
- * not replayable. C3: every path out of a request goes through `finishAnswer`, `answerSelf`, `cutOff` or `leave`, which count it once.
+ * C1: until the answer begins, all that was sent of the request is in the body's slab, or it is not replayable. C2: every path out of a request goes through
+ * `finishAnswer`, `answerSelf`, `cutOff`, `leave` or the end of its tunnel, which count it once.
  */
-export class Exchange implements HeldRequest {
+export class Exchange {
   readonly stream: ClientStream;
   readonly who: Admitted;
   readonly body: RequestBody;
   readonly account = new RequestAccount();
+  readonly tries: Tries;
   service: Service | undefined;
   isHead = false;
   isUpgrade = false;
   /** Of the answer that has begun; 0 before. */
   status = 0;
-  heldUntil = 0;
   /** Set while it is a WebSocket's. */
   tunnel: WebSocketTunnel | undefined;
-  retryAt = 0;
 
   readonly #plane: Plane;
-  #upstream: UpstreamTry | undefined;
-  /** It may share a connection with other requests. */
-  #isPipelined = false;
-  #tried: Backend[] | undefined;
-  #wasSent = false;
-  #sentTries = 0;
-  #isHeld = false;
-  #heldAt = 0;
-  /** Until the next try. */
-  #pause: Disposable | undefined;
   /** Until the whole request has taken too long. */
   #total: Disposable | undefined;
 
@@ -63,10 +48,11 @@ export class Exchange implements HeldRequest {
     this.stream = stream;
     this.who = who;
     this.body = new RequestBody(plane);
+    this.tries = new Tries(plane, this);
   }
 
   /**
-   * Takes up a request whose head was scanned in `bytes`; `about` is what we say of the client. Gives the answer to one that may not pass; else `dispatch`
+   * Takes up a request whose head was scanned in `bytes`; `about` is what we say of the client. Gives the answer to one that may not pass; else `tries.start`
    * comes next, after as much of the body as is there.
    */
   begin(bytes: Buffer, head: Head, about: AboutClient, origin: Origin): OwnAnswer | undefined {
@@ -74,8 +60,6 @@ export class Exchange implements HeldRequest {
     const now = plane.now();
     plane.requests++;
     this.status = 0;
-    this.#tried = undefined;
-    this.#wasSent = false;
     this.isHead = head.isHead;
     this.isUpgrade = head.upgradesToWebSocket;
     this.who.mayRepeat = head.isIdempotent;
@@ -101,7 +85,7 @@ export class Exchange implements HeldRequest {
       plane.unrouted++;
       return NO_ROUTE;
     }
-    this.#isPipelined = service.pipelines && (head.isGet || head.isHead) && this.body.isComplete && !head.upgradesToWebSocket && !head.expectsContinue;
+    this.tries.begin(service.pipelines && (head.isGet || head.isHead) && this.body.isComplete && !head.upgradesToWebSocket && !head.expectsContinue);
     service.inFlight++;
     const { totalMs } = service.times;
     if (totalMs !== undefined) this.#total = plane.later(totalMs, () => this.#overdue(service));
@@ -113,11 +97,11 @@ export class Exchange implements HeldRequest {
 
   /** Takes what of `[from, end)` belongs to the body and can be kept or sent. Where it stopped, or -1: the body is broken and the client was told. */
   takeBody(bytes: Buffer, from: number, end: number): number {
-    const ready = this.#readyWire();
+    const ready = this.tries.readyWire;
     const at = this.body.take(bytes, from, end, ready);
     if (at < 0) this.fail(this.body.isTooLarge ? 'body-too-large' : 'bad-chunk');
     else if (ready !== undefined) {
-      this.#upstream?.bodyPassed(this.#plane.now());
+      this.tries.current?.bodyPassed(this.#plane.now());
       if (ready.isPending) this.stream.pauseBody();
     }
     return at;
@@ -127,85 +111,10 @@ export class Exchange implements HeldRequest {
   endBody(trailers: string): boolean {
     const { body } = this;
     if (body.isComplete) return true;
-    if (!body.endUnframed(trailers, this.#readyWire())) return false;
+    if (!body.endUnframed(trailers, this.tries.readyWire)) return false;
     if (body.isBroken) this.fail('bad-length');
-    else this.#upstream?.bodyPassed(this.#plane.now());
+    else this.tries.current?.bodyPassed(this.#plane.now());
     return true;
-  }
-
-  /** The connection that has the head of this request. */
-  #readyWire(): Wire | undefined {
-    const upstream = this.#upstream;
-    return upstream !== undefined && this.#wasSent && upstream.exchange === this ? upstream.wire : undefined;
-  }
-
-  /** Starts a try, or waits for somebody who is usable. */
-  dispatch(now: number): void {
-    const service = this.service as Service;
-    const backend = service.pickFor(this.#tried, now, this.who);
-    if (backend === undefined) {
-      this.#hold(service, now);
-      return;
-    }
-    this.account.tries++;
-    this.#wasSent = false;
-    this.account.backend = backend.name;
-    const upstream = (this.#isPipelined ? backend.pipelineOn(this.#plane).carry(this, now) : undefined) ?? this.#carryAlone(backend, now);
-    this.#upstream = upstream;
-    if (upstream.isConnected) this.sendRequest();
-  }
-
-  #carryAlone(backend: Backend, now: number): UpstreamConnection {
-    const upstream = backend.takeIdle(now) ?? new UpstreamConnection(this.#plane, backend, now);
-    upstream.carry(this, now);
-    return upstream;
-  }
-
-  #hold(service: Service, now: number): void {
-    if (this.heldUntil === 0) this.heldUntil = now + LIMITS.holdMs;
-    if (now >= this.heldUntil || service.isRetired) {
-      this.answerSelf(NOBODY_IN_TIME);
-      return;
-    }
-    // R-09: who has just failed this request is not asked by it again at once.
-    this.retryAt = this.#tried === undefined ? 0 : now + Math.min(RETRY_PACE.sameServerMs, service.times.connectMs);
-    this.#isHeld = service.hold(this);
-    this.#heldAt = now;
-    if (!this.#isHeld) this.answerSelf(service.isFull ? ALL_FULL : TOO_MANY_WAIT);
-  }
-
-  /** What it keeps in memory while it waits; more of a body that is not complete may come. */
-  get heldBytes(): number {
-    return this.body.heldBytes;
-  }
-
-  /** Somebody may be usable again. */
-  dispatchHeld(): void {
-    this.#leaveHold();
-    this.#tried = undefined;
-    // What was sent counts: a request that ends every backend it reaches must not go round for ever.
-    this.account.tries = this.#sentTries;
-    this.dispatch(this.#plane.now());
-  }
-
-  holdExpired(): void {
-    this.#leaveHold();
-    this.answerSelf(NOBODY_IN_TIME);
-  }
-
-  #leaveHold(): void {
-    this.#isHeld = false;
-    this.account.queuedMs += this.#plane.now() - this.#heldAt;
-  }
-
-  /** The try's connection is ready. */
-  sendRequest(): void {
-    const upstream = this.#upstream as UpstreamTry;
-    this.#wasSent = true;
-    this.#sentTries++;
-    if (upstream.send(this.body)) this.stream.pauseBody();
-    if (this.service !== undefined && this.service.heldCount > 0) this.service.releaseHeld();
-    if (!this.body.isComplete) this.stream.passWaitingBody();
   }
 
   /** Nothing is lost if it is sent with others at the end of the turn, or not at all and then elsewhere. */
@@ -216,85 +125,6 @@ export class Exchange implements HeldRequest {
   /** A try of it that hangs may be repeated elsewhere. */
   get mayMove(): boolean {
     return this.who.mayRepeat && this.status === 0 && this.body.isReplayable;
-  }
-
-  /** A try ended before its answer began. */
-  tryFailed(upstream: UpstreamTry, failure: TryFailure): void {
-    const service = this.service as Service;
-    const plane = this.#plane;
-    const now = plane.now();
-    this.#upstream = undefined;
-    this.stream.resumeBody();
-    this.#tried ??= [];
-    this.#tried.push(upstream.backend);
-    if (failure === 'refused' && !upstream.backend.refuses) {
-      upstream.backend.refuses = true;
-      service.refresh();
-    }
-    // A kept connection that went stale says nothing about its backend, and one found silent is out already.
-    if (failure !== 'stale' && failure !== 'silent' && service.backendFailed(upstream.backend, now)) plane.onReport();
-    const decision = service.decideRetry(this.#factsOf(failure, 'timeout'), now);
-    if (decision.retry) {
-      this.#retry(service, failure);
-      return;
-    }
-    // Nothing can happen twice: rather wait for one who answers than fail.
-    if (failure === 'refused' && (this.#sentTries === 0 || this.who.mayRepeat) && this.body.isReplayable) {
-      this.#hold(service, now);
-      return;
-    }
-    this.answerSelf(answerTo(failure, this.#wasSent, this.who.mayRepeat));
-  }
-
-  /** True if an answer of this status is dropped, because the service wants another try and one may be made; else it is the answer (R-08). */
-  dropsAnswer(upstream: UpstreamTry, status: number): boolean {
-    const service = this.service as Service;
-    const condition = String(status) as RetryCondition;
-    if (!service.retriesOn(condition) || !service.decideRetry(this.#factsOf('status', condition), this.#plane.now()).retry) return false;
-    upstream.abandon();
-    this.#upstream = undefined;
-    this.stream.resumeBody();
-    this.#tried ??= [];
-    this.#tried.push(upstream.backend);
-    this.#retry(service, 'status');
-    return true;
-  }
-
-  #factsOf(failure: TryFailure, condition: RetryCondition): Omit<TryFacts, 'budgetLeft' | 'maxTries'> {
-    return {
-      failure,
-      answerStarted: this.status !== 0,
-      requestSent: this.#wasSent,
-      idempotent: this.who.mayRepeat,
-      replayable: this.body.isReplayable,
-      tries: this.account.tries,
-      optedIn: this.service?.retriesOn(condition) ?? false,
-    };
-  }
-
-  #retry(service: Service, failure: TryFailure): void {
-    service.counts.retried(failure);
-    // What broke may break again for those behind it: a second try has a connection of its own.
-    this.#isPipelined = false;
-    const plane = this.#plane;
-    const delayMs = retryDelayMs(failure, this.account.tries, plane.luck());
-    if (delayMs === 0) {
-      this.dispatch(plane.now());
-      return;
-    }
-    this.#pause = plane.later(delayMs, () => {
-      this.#pause = undefined;
-      this.dispatch(plane.tick());
-    });
-  }
-
-  /** Another request's answer holds it up: it goes elsewhere, alone this time, if that is safe. */
-  moveAway(): void {
-    const { service } = this;
-    const now = this.#plane.now();
-    if (service === undefined || !service.decideRetry(this.#factsOf('held', 'timeout'), now).retry) return;
-    this.#abandonUpstream();
-    this.#retry(service, 'held');
   }
 
   /** The final answer, or a change of protocol, begins: there will be no other try. */
@@ -315,7 +145,7 @@ export class Exchange implements HeldRequest {
 
   /** The answer has been handed over completely. */
   finishAnswer(): void {
-    this.#upstream = undefined;
+    this.tries.finished();
     this.#count(this.status, '--');
     this.#end();
   }
@@ -336,11 +166,11 @@ export class Exchange implements HeldRequest {
       this.cutOff('sD');
       return;
     }
-    const upstream = this.#upstream;
+    const upstream = this.tries.current;
     const isSlow = upstream?.isConnected === true && this.body.isComplete;
     if (isSlow && service.backendFailed(upstream.backend, now)) this.#plane.onReport();
     const end = !this.body.isComplete ? 'cR' : upstream === undefined ? 'sQ' : isSlow ? 'sH' : 'sC';
-    this.#abandonUpstream();
+    this.tries.abandon();
     this.answerSelf(overdue(end));
   }
 
@@ -356,14 +186,14 @@ export class Exchange implements HeldRequest {
 
   /** The request cannot be completed: nobody works on it any more, and the client is told if its answer has not begun. */
   fail(refusal: Refusal): void {
-    this.#abandonUpstream();
+    this.tries.abandon();
     if (this.status === 0) this.refuse(refusal);
     else this.cutOff('PD');
   }
 
   /** The answer cannot be completed (R-06). */
   cutOff(end: Termination): void {
-    this.#abandonUpstream();
+    this.tries.abandon();
     this.body.end();
     this.#count(this.status === 0 ? 502 : this.status, end);
     this.stream.cutOff();
@@ -371,8 +201,8 @@ export class Exchange implements HeldRequest {
 
   /** The client is gone: nobody works for it any more. */
   leave(): void {
-    const end = this.#endByClient;
-    this.#abandonUpstream();
+    const end = this.#endByClient();
+    this.tries.abandon();
     this.body.end();
     if (this.service === undefined) return;
     const isTunnel = this.status === 101;
@@ -380,12 +210,12 @@ export class Exchange implements HeldRequest {
     this.#count(isTunnel ? 101 : 499, end);
   }
 
-  get #endByClient(): Termination {
+  #endByClient(): Termination {
     if (this.status === 101) return '--';
     if (this.status !== 0) return 'CD';
     if (!this.body.isComplete) return 'CR';
-    if (this.#isHeld || this.#upstream === undefined) return 'CQ';
-    return this.#upstream.isConnected ? 'CH' : 'CC';
+    if (this.tries.isHeld || this.tries.current === undefined) return 'CQ';
+    return this.tries.current.isConnected ? 'CH' : 'CC';
   }
 
   upstreamWritable(): void {
@@ -394,12 +224,12 @@ export class Exchange implements HeldRequest {
 
   /** The client takes bytes again. */
   clientWritable(): void {
-    this.#upstream?.resumeReading();
+    this.tries.current?.resumeReading();
   }
 
   /** Bytes for the backend through the tunnel. */
   tunnelToBackend(bytes: Buffer, from: number, end: number): void {
-    const wire = this.#upstream?.wire;
+    const wire = this.tries.current?.wire;
     if (wire === undefined) return;
     const { scratch } = this.#plane;
     this.body.taken += end - from;
@@ -422,8 +252,8 @@ export class Exchange implements HeldRequest {
     const { lastToClient, lastToBackend } = tunnel;
     service.counts.tunnelsDrained[lastToClient === undefined ? 'cut' : 'closed']++;
     this.tunnel = undefined;
-    const upstream = this.#upstream;
-    this.#upstream = undefined;
+    const upstream = this.tries.current;
+    this.tries.finished();
     upstream?.endTunnel(lastToBackend);
     this.body.end();
     this.#count(101, 'PT');
@@ -432,7 +262,7 @@ export class Exchange implements HeldRequest {
 
   /** The client sends nothing more through the tunnel. */
   endTunnelToBackend(): void {
-    this.#upstream?.wire?.end();
+    this.tries.current?.wire?.end();
   }
 
   #refused(refusal: Refusal): OwnAnswer {
@@ -440,28 +270,16 @@ export class Exchange implements HeldRequest {
     return refusalAnswer(refusal);
   }
 
-  #abandonUpstream(): void {
-    this.#pause?.[Symbol.dispose]();
-    this.#pause = undefined;
-    this.#upstream?.abandon();
-    this.#upstream = undefined;
-  }
-
   #end(): void {
     this.body.end();
     this.isHead = false;
-    this.heldUntil = 0;
-    this.#sentTries = 0;
     this.stream.finished();
   }
 
   #count(status: number, end: Termination): void {
     const { service } = this;
     this.#endTotal();
-    if (this.#isHeld) {
-      service?.leaveHeld(this);
-      this.#leaveHold();
-    }
+    this.tries.leaveHold(service);
     this.account.ended(this.#plane, { service, status, end, bytesIn: this.body.taken, who: this.who, stream: this.stream });
     if (service === undefined) return;
     if (this.status === 101) service.counts.tunnels--;

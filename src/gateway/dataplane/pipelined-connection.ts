@@ -133,7 +133,7 @@ export class PipelinedConnection implements WireUser {
     for (let each = this.#first; each !== undefined && !this.#isClosed; each = each.behind) {
       each.sentAt = now;
       each.deadlineAt = now + (each.exchange?.service?.times.answerMs ?? LIMITS.answerHeadTimeoutMs);
-      each.exchange?.sendRequest();
+      each.exchange?.tries.send();
     }
     this.isConnected = true;
   }
@@ -235,7 +235,7 @@ export class PipelinedConnection implements WireUser {
       this.#end('stale');
       return;
     }
-    for (let each = this.#first.behind; each !== undefined; each = each.behind) each.exchange?.moveAway();
+    for (let each = this.#first.behind; each !== undefined; each = each.behind) each.exchange?.tries.moveAway();
   }
 
   #readHead(first: PipelinedTry, source: Buffer, at: number, end: number): number {
@@ -276,7 +276,7 @@ export class PipelinedConnection implements WireUser {
     this.#keeps = !head.closes && (!head.isVersion10 || head.keepsAlive) && head.body !== BODY.untilClose;
     const { exchange } = first;
     first.deadlineAt = head.isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#idleMs(first);
-    if (exchange === undefined || (head.status >= 502 && head.status <= 504 && exchange.dropsAnswer(first, head.status))) return;
+    if (exchange === undefined || (head.status >= 502 && head.status <= 504 && exchange.tries.dropsAnswer(first, head.status))) return;
     exchange.answerBegan(head);
     exchange.stream.beginAnswer(source, head, exchange.extraLines(this.backend));
   }
@@ -376,7 +376,7 @@ export class PipelinedConnection implements WireUser {
       if (each.isAnswering) {
         if (exchange.service?.backendFailed(this.backend, this.#plane.now())) this.#plane.onReport();
         exchange.cutOff('SD');
-      } else exchange.tryFailed(each, each === first || failure === 'refused' ? failure : 'stale');
+      } else exchange.tries.fail(each, each === first || failure === 'refused' ? failure : 'stale');
     }
     this.#plane.leftBackend(this.backend);
     return STOP;

@@ -60,7 +60,7 @@ export class PipelinedTry implements UpstreamTry {
   failTry(failure: TryFailure): void {
     const { exchange } = this;
     this.connection.leave(this);
-    exchange?.tryFailed(this, failure);
+    exchange?.tries.fail(this, failure);
   }
 
   expired(): void {

@@ -114,7 +114,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#state = STATE.head;
     this.sentAt = now;
     this.deadlineAt = now + this.#times.answerMs;
-    exchange.sendRequest();
+    exchange.tries.send();
   }
 
   onBytes(bytes: Buffer, count: number): void {
@@ -205,7 +205,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
   failTry(failure: TryFailure): void {
     const { exchange } = this;
     this.abandon();
-    exchange?.tryFailed(this, failure);
+    exchange?.tries.fail(this, failure);
   }
 
   /** The time for connecting, for the head or between two reads is over. */
@@ -287,7 +287,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#state = STATE.body;
     this.#isEventStream = head.isEventStream;
     this.#plane.countAnswer(this, { status, closes: head.closes, isEndless: this.#isEventStream });
-    if (status >= 502 && status <= 504 && exchange.dropsAnswer(this, status)) return;
+    if (status >= 502 && status <= 504 && exchange.tries.dropsAnswer(this, status)) return;
     exchange.answerBegan(head);
     this.#body.begin(head);
     this.#keeps = !head.closes && (!head.isVersion10 || head.keepsAlive) && head.body !== BODY.untilClose && !exchange.isUpgrade;

@@ -89,7 +89,7 @@ export class Http2Stream implements ClientStream, Linked<Http2Stream> {
     if (refused !== undefined) this.#exchange.answerSelf(refused);
     else {
       this.#waitFor();
-      this.#exchange.dispatch(plane.now());
+      this.#exchange.tries.start(plane.now());
     }
   }
 
