@@ -1,19 +1,18 @@
 import type { TryFailure } from '#policy/balance/retry';
 import { AnswerBody, BROKEN, MORE } from './answer-body.ts';
+import { AnswerHeads } from './answer-heads.ts';
 import type { Backend } from './backend.ts';
 import { DISCARDED } from './discarded-stream.ts';
 import type { Exchange } from './exchange.ts';
-import { BODY, type Head, SCAN } from './head.ts';
-import { HeadBuffer } from './head-buffer.ts';
+import { BODY, SCAN, type ScanResult } from './head.ts';
 import { put } from './head-writer.ts';
 import { keptForMs, LIMITS } from './limits.ts';
 import { PipelinedTry } from './pipelined-try.ts';
 import type { Plane } from './plane.ts';
-import { scanAnswer } from './scan-answer.ts';
 import { Views } from './views.ts';
 import { Wire, type WireUser } from './wire.ts';
 
-/** Result of reading a head that is not an offset: nothing more can be done now. */
+/** Instead of an offset: nothing more can be done now. */
 const STOP = -1;
 
 /**
@@ -48,9 +47,8 @@ export class PipelinedConnection implements WireUser {
   #isRetired = false;
   #isClosed = false;
 
+  readonly #heads: AnswerHeads;
   readonly #body = new AnswerBody();
-  #waiting: HeadBuffer | undefined;
-  #informational = 0;
   #keeps = true;
   #keepAliveMs: number = LIMITS.upstreamIdleMs;
   #discarded = 0;
@@ -66,6 +64,7 @@ export class PipelinedConnection implements WireUser {
     this.#plane = plane;
     this.backend = backend;
     this.#openedAt = now;
+    this.#heads = new AnswerHeads(plane);
     this.#turnAt = now;
     this.#onClosed = onClosed;
     this.#out = plane.slabs.takeLarge();
@@ -140,19 +139,23 @@ export class PipelinedConnection implements WireUser {
 
   onBytes(bytes: Buffer, count: number): void {
     this.#plane.tick();
-    const waiting = this.#waiting;
-    waiting?.add(bytes, 0, count);
-    const source = waiting?.bytes ?? bytes;
-    const end = waiting?.length ?? count;
-    for (let at = waiting?.head.start ?? 0; at < end; ) {
+    const heads = this.#heads;
+    let source = bytes;
+    let end = count;
+    for (let at = 0; at < end; ) {
       const first = this.#first;
       // P2. An answer to a request that is not on its way yet is none.
       if (first === undefined || first === this.#firstUnsent) {
         this.#end('stale');
         return;
       }
-      if (!first.isAnswering) at = this.#readHead(first, source, at, end);
-      if (at !== STOP) at = this.#passBody(first, source, at, end);
+      if (!first.isAnswering) {
+        const result = heads.read(source, at, end, first);
+        if (result === SCAN.incomplete || !this.#beginAnswer(first, result)) return;
+        ({ source, sourceEnd: end } = heads);
+        at = heads.head.end;
+      }
+      at = this.#passBody(first, source, at, end);
       if (at === STOP) return;
     }
   }
@@ -238,37 +241,17 @@ export class PipelinedConnection implements WireUser {
     for (let each = this.#first.behind; each !== undefined; each = each.behind) each.exchange?.tries.moveAway();
   }
 
-  #readHead(first: PipelinedTry, source: Buffer, at: number, end: number): number {
-    const head = this.#waiting?.head ?? this.#plane.answerHead;
-    if (this.#waiting === undefined) head.begin(at);
-    for (;;) {
-      const result = scanAnswer(source, end, head, first.isHead);
-      if (result === SCAN.incomplete) {
-        if (this.#waiting === undefined || head.start > 0) this.#waiting = new HeadBuffer(source, head.start, end);
-        return STOP;
-      }
-      if (result === SCAN.bad || head.status === 101) {
-        this.#plane.countRefusal(result === SCAN.bad ? `answer-${head.refusal}` : 'answer-bad-upgrade');
-        // These may be bytes too many of the answer before: on a connection of its own it will be seen whose fault it is.
-        return this.#end(this.#hasAnswered ? 'stale' : 'malformed');
-      }
-      if (head.status >= 200) break;
-      if (++this.#informational > LIMITS.informationalAnswers) return this.#end('malformed');
-      first.exchange?.stream.passInformational(source, head);
-      head.begin(head.end);
-      if (head.start < end) continue;
-      this.#waiting = undefined;
-      return STOP;
+  /** False if the connection has ended with it. */
+  #beginAnswer(first: PipelinedTry, result: ScanResult): boolean {
+    const { head, source } = this.#heads;
+    if (result === SCAN.bad || head.status === 101) {
+      if (result !== SCAN.bad) this.#plane.countRefusal('answer-bad-upgrade');
+      // These may be bytes too many of the answer before: on a connection of its own it will be seen whose fault it is.
+      this.#end(this.#hasAnswered ? 'stale' : 'malformed');
+      return false;
     }
-    this.#waiting = undefined;
-    this.#beginAnswer(first, source, head);
-    return this.#isClosed ? STOP : head.end;
-  }
-
-  #beginAnswer(first: PipelinedTry, source: Buffer, head: Head): void {
     first.isAnswering = true;
     this.#hasAnswered = true;
-    this.#informational = 0;
     this.#discarded = 0;
     this.#plane.countAnswer(first, { status: head.status, closes: head.closes, isEndless: head.isEventStream });
     this.#body.begin(head);
@@ -276,9 +259,12 @@ export class PipelinedConnection implements WireUser {
     this.#keeps = !head.closes && (!head.isVersion10 || head.keepsAlive) && head.body !== BODY.untilClose;
     const { exchange } = first;
     first.deadlineAt = head.isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#idleMs(first);
-    if (exchange === undefined || (head.status >= 502 && head.status <= 504 && exchange.tries.dropsAnswer(first, head.status))) return;
-    exchange.answerBegan(head);
-    exchange.stream.beginAnswer(source, head, exchange.extraLines(this.backend));
+    const isDropped = exchange === undefined || (head.status >= 502 && head.status <= 504 && exchange.tries.dropsAnswer(first, head.status));
+    if (!isDropped) {
+      exchange.answerBegan(head);
+      exchange.stream.beginAnswer(source, head, exchange.extraLines(this.backend));
+    }
+    return !this.#isClosed;
   }
 
   /** Where the body ended, or `STOP`: more of it must come first, or the connection has ended. */
@@ -312,6 +298,7 @@ export class PipelinedConnection implements WireUser {
   #finish(first: PipelinedTry): boolean {
     const now = this.#plane.now();
     const { exchange } = first;
+    this.#heads.finished();
     this.#first = first.behind;
     if (this.#first === undefined) {
       this.#last = undefined;
@@ -389,7 +376,6 @@ export class PipelinedConnection implements WireUser {
     this.#first = undefined;
     this.#last = undefined;
     this.queued = 0;
-    this.#waiting = undefined;
     this.#wire.destroy();
     this.#onClosed();
     if (!this.#wire.isPending) this.#plane.slabs.give(this.#out);

@@ -1,5 +1,6 @@
 import type { TryFailure } from '#policy/balance/retry';
 import type { Backend } from './backend.ts';
+import type { ClientStream } from './client-stream.ts';
 import type { Exchange } from './exchange.ts';
 import type { PipelinedConnection } from './pipelined-connection.ts';
 import type { RequestBody } from './request-body.ts';
@@ -30,6 +31,11 @@ export class PipelinedTry implements UpstreamTry {
 
   get backend(): Backend {
     return this.connection.backend;
+  }
+
+  /** Whose answer it is, if somebody waits for it. */
+  get stream(): ClientStream | undefined {
+    return this.exchange?.stream;
   }
 
   get isConnected(): boolean {

@@ -1,14 +1,13 @@
 import type { TryFailure } from '#policy/balance/retry';
 import { AnswerBody, BROKEN } from './answer-body.ts';
+import { AnswerHeads } from './answer-heads.ts';
 import type { Backend } from './backend.ts';
 import type { Exchange } from './exchange.ts';
-import { BODY, type Head, SCAN } from './head.ts';
-import { HeadBuffer } from './head-buffer.ts';
+import { BODY, SCAN } from './head.ts';
 import { DEFAULT_TIMES, keptForMs, LIMITS, type ServiceTimes } from './limits.ts';
 import type { Plane } from './plane.ts';
 import type { Termination } from './request-account.ts';
 import type { RequestBody } from './request-body.ts';
-import { scanAnswer } from './scan-answer.ts';
 import type { UpstreamTry } from './upstream-try.ts';
 import { Wire, type WireUser } from './wire.ts';
 
@@ -39,12 +38,11 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
   /** Requests it may still carry. */
   #left: number;
   #state: number = STATE.connecting;
+  readonly #heads: AnswerHeads;
   readonly #body = new AnswerBody();
   #keeps = false;
   #keepAliveMs: number = LIMITS.upstreamIdleMs;
-  #informational = 0;
   #isEventStream = false;
-  #waiting: HeadBuffer | undefined;
   #isPaused = false;
   #isUnsent = false;
   /** Of its own while a body comes in several reads. */
@@ -55,6 +53,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#plane = plane;
     this.backend = backend;
     this.#openedAt = now;
+    this.#heads = new AnswerHeads(plane);
     this.#left = Math.floor(LIMITS.upstreamRequests * (1 + plane.luck() / 4));
     backend.connectionsOpened++;
     this.wire = Wire.connected(backend.address, this, plane.readBuffer);
@@ -74,7 +73,6 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#times = exchange.service?.times ?? DEFAULT_TIMES;
     this.sentAt = now;
     this.backend.busy.add(this);
-    this.#informational = 0;
     if (this.#state === STATE.idle) {
       this.isReused = true;
       this.#state = STATE.head;
@@ -223,56 +221,26 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
       this.close();
       return;
     }
-    const waiting = this.#waiting;
-    waiting?.add(bytes, 0, count);
-    const source = waiting?.bytes ?? bytes;
-    const end = waiting?.length ?? count;
-    const head = waiting?.head ?? this.#plane.answerHead;
-    if (waiting === undefined) head.begin(0);
-    for (;;) {
-      const result = scanAnswer(source, end, head, exchange.isHead);
-      if (result === SCAN.incomplete) {
-        if (waiting === undefined || head.start > 0) this.#waiting = new HeadBuffer(source, head.start, end);
-        return;
-      }
-      if (result === SCAN.bad) {
-        this.#plane.countRefusal(`answer-${head.refusal}`);
-        this.failTry('malformed');
-        return;
-      }
-      if (head.status >= 200) break;
-      if (head.status === 101) {
-        this.#switchProtocols(exchange, source, end, head);
-        return;
-      }
-      if (++this.#informational > LIMITS.informationalAnswers) {
-        this.failTry('malformed');
-        return;
-      }
-      exchange.stream.passInformational(source, head);
-      head.begin(head.end);
-      if (head.start >= end) {
-        this.#waiting = undefined;
-        return;
-      }
-    }
-    this.#waiting = undefined;
-    this.#beginAnswer(exchange, source, end, head);
+    const heads = this.#heads;
+    const result = heads.read(bytes, 0, count, exchange);
+    if (result === SCAN.incomplete) return;
+    if (result === SCAN.bad) this.failTry('malformed');
+    else if (heads.head.status === 101) this.#switchProtocols(exchange, heads);
+    else this.#beginAnswer(exchange, heads);
   }
 
-  #switchProtocols(exchange: Exchange, source: Buffer, end: number, head: Head): void {
+  #switchProtocols(exchange: Exchange, { head, source, sourceEnd }: AnswerHeads): void {
     if (!exchange.isUpgrade || !head.upgradesToWebSocket || !head.nominatesUpgrade) {
       this.#plane.countRefusal('answer-bad-upgrade');
       this.failTry('malformed');
       return;
     }
-    this.#waiting = undefined;
     this.#state = STATE.tunnel;
     this.deadlineAt = Number.POSITIVE_INFINITY;
     this.#plane.countAnswer(this, { status: 101, closes: false, isEndless: true });
     exchange.answerBegan(head);
-    exchange.tunnel?.toClient.add(source, head.end, end);
-    exchange.stream.beginTunnel(source, head, end);
+    exchange.tunnel?.toClient.add(source, head.end, sourceEnd);
+    exchange.stream.beginTunnel(source, head, sourceEnd);
     if (exchange.stream.flush()) this.#pause();
   }
 
@@ -282,7 +250,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     if (exchange.stream.tunnelToClient(bytes, count)) this.#pause();
   }
 
-  #beginAnswer(exchange: Exchange, source: Buffer, end: number, head: Head): void {
+  #beginAnswer(exchange: Exchange, { head, source, sourceEnd }: AnswerHeads): void {
     const { status } = head;
     this.#state = STATE.body;
     this.#isEventStream = head.isEventStream;
@@ -294,7 +262,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#keepAliveMs = keptForMs(head.keepAliveSeconds);
     this.deadlineAt = this.#isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#times.idleMs;
     exchange.stream.beginAnswer(source, head, exchange.extraLines(this.backend));
-    this.#passBody(source, head.end, end);
+    this.#passBody(source, head.end, sourceEnd);
     if (this.#state === STATE.body) this.#takeBodyBuffer();
   }
 
@@ -360,6 +328,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#state = STATE.idle;
     this.idleSince = now;
     this.idleUntil = now + this.#keepAliveMs;
+    this.#heads.finished();
     this.#leaveBodyBuffer();
     if (!this.#isPaused) return;
     this.#isPaused = false;
