@@ -23,7 +23,8 @@ const PHASE = { head: 0, body: 1, wait: 2, tunnel: 3, linger: 4, closed: 5 } as 
  *
  * K1: no request is taken up before the answers to those ahead of it have been taken, so that a client that does not read them makes us keep one. K2: once an answer has
  * said that the connection ends, no other request is taken from it. K3: a connection that ends is closed once its client has
- * taken all of the last answer, or has not for `stallMs`.
+ * taken all of the last answer, or has not for `stallMs`. K4: the rest of an upload that was answered is read and dropped for a while, however much of it comes: closing
+ * on bytes that nobody read resets the connection, and the client may never see its answer (RFC 9112, 9.6).
  */
 export class ClientConnection implements WireUser, ClientStream, Client {
   next: Client | undefined;
@@ -44,7 +45,7 @@ export class ClientConnection implements WireUser, ClientStream, Client {
   #isProven = false;
   #waiting: HeadBuffer | undefined;
   #ahead: Buffer | undefined;
-  #lingered = 0;
+  #lingersUntil = 0;
 
   /** `early`: what came with an earlier step's bytes. */
   constructor(plane: Plane, origin: Origin, openWire: (user: WireUser) => ClientWire, early: Buffer | null) {
@@ -95,8 +96,8 @@ export class ClientConnection implements WireUser, ClientStream, Client {
         this.#exchange.tunnelToBackend(bytes, 0, count);
         break;
       case PHASE.linger:
-        this.#lingered += count;
-        if (this.#lingered > LIMITS.lingerBytes) this.wire.destroy();
+        // K4.
+        if (this.wire.hasSentEnd) this.deadlineAt = Math.min(this.#plane.now() + LIMITS.lingerMs, this.#lingersUntil);
         break;
     }
   }
@@ -107,7 +108,7 @@ export class ClientConnection implements WireUser, ClientStream, Client {
     if (this.#phase === PHASE.head && this.#waiting === undefined) this.deadlineAt = now + LIMITS.keepAliveIdleMs;
     else if (this.#phase === PHASE.body) this.deadlineAt = now + LIMITS.bodyIdleMs;
     else if (this.#phase === PHASE.wait) this.deadlineAt = Number.POSITIVE_INFINITY;
-    else if (this.#phase === PHASE.linger && this.wire.hasSentEnd) this.deadlineAt = now + LIMITS.lingerMs;
+    else if (this.#phase === PHASE.linger && this.wire.hasSentEnd) this.#lingerOn(now);
     this.#exchange.clientWritable();
     this.#readAhead();
   }
@@ -360,11 +361,16 @@ export class ClientConnection implements WireUser, ClientStream, Client {
   /** Says that nothing more comes, and reads on for a while so that the client gets to read what came. */
   #linger(): void {
     this.#phase = PHASE.linger;
-    this.#lingered = 0;
     this.#ahead = undefined;
     this.wire.end();
     // K3.
-    this.deadlineAt = this.#plane.now() + (this.wire.hasSentEnd ? LIMITS.lingerMs : this.#origin.stallMs);
+    if (this.wire.hasSentEnd) this.#lingerOn(this.#plane.now());
+    else this.deadlineAt = this.#plane.now() + this.#origin.stallMs;
     this.#pauses.resume(HELD.ahead | HELD.upstream);
+  }
+
+  #lingerOn(now: number): void {
+    this.deadlineAt = now + LIMITS.lingerMs;
+    this.#lingersUntil = now + LIMITS.lingerUploadMs;
   }
 }

@@ -62,8 +62,9 @@ export const LIMITS = {
   /** Before idle connections of a gateway that drains are closed, and over how long that is spread. */
   drainGraceMs: 500,
   drainSpreadMs: 2_000,
+  /** Of a connection that was told that it ends: without a byte from its client, and while the rest of an upload comes. */
   lingerMs: 1_000,
-  lingerBytes: 64 * 1024,
+  lingerUploadMs: 10_000,
 
   /** A kept upstream connection; shorter than the 5 s after which Node's server closes its side. */
   upstreamIdleMs: 4_000,

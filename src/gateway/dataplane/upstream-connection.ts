@@ -56,7 +56,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#heads = new AnswerHeads(plane);
     this.#left = Math.floor(LIMITS.upstreamRequests * (1 + plane.luck() / 4));
     backend.connectionsOpened++;
-    this.wire = Wire.connected(backend.address, this, plane.readBuffer);
+    this.wire = Wire.connected(backend.address, this, plane.readBuffer, { readsWhatCame: true });
   }
 
   get isConnected(): boolean {

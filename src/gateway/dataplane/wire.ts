@@ -40,6 +40,8 @@ export class Wire {
   #nextBuffer: Buffer | undefined;
   #isFenced = false;
   #isClosed = false;
+  /** What had come before a write failed is read, up to the end, before the connection is over. */
+  #readsWhatCame = false;
   /** Set while bytes may go straight to the kernel. */
   #handle: StreamHandle | undefined;
   /** What reads for the socket; it is told of the end and of errors. */
@@ -65,7 +67,11 @@ export class Wire {
         return true;
       },
     });
-    this.#socket.on('end', () => this.#user.onEnded());
+    this.#socket.on('end', () => {
+      // What broke has no end.
+      if (this.#error === undefined) this.#user.onEnded();
+      else this.destroy();
+    });
     this.#socket.on('error', (error) => {
       this.#error = error;
     });
@@ -118,9 +124,18 @@ export class Wire {
     return wire;
   }
 
-  /** Connects; `onConnected` or `onClosed` follows. */
-  static connected(address: { readonly host: string; readonly port: number }, user: WireUser, buffer: Buffer): Wire {
+  /**
+   * Connects; `onConnected` or `onClosed` follows. With `readsWhatCame` a write that fails does not end it before what the other side had sent is read: who answers
+   * early and hangs up has answered. Its writes are then pending for ever.
+   */
+  static connected(
+    address: { readonly host: string; readonly port: number },
+    user: WireUser,
+    buffer: Buffer,
+    options: { readonly readsWhatCame?: true } = {},
+  ): Wire {
     const wire = new Wire(user, (onread) => new Socket({ onread, allowHalfOpen: true } as unknown as SocketConstructorOpts), buffer);
+    wire.#readsWhatCame = options.readsWhatCame === true;
     wire.#socket.once('connect', () => {
       wire.#goDirect();
       user.onConnected();
@@ -146,7 +161,7 @@ export class Wire {
     const result = writeTo(internals, handle as Required<StreamHandle>, bytes);
     if (typeof result === 'number') {
       if (result !== 0) this.#broke(result);
-      return result === 0 && this.#pendingWrites > 0;
+      return this.#pendingWrites > 0;
     }
     const request = result as WriteRequest<Wire>;
     request.owner = this;
@@ -194,6 +209,7 @@ export class Wire {
   }
 
   #writeThroughStream(bytes: Buffer): boolean {
+    if (this.#error !== undefined) return this.#pendingWrites > 0;
     if (!this.#socket.writable) return false;
     this.#socket.write(bytes);
     if (this.#socket.writableLength === 0) return false;
@@ -216,7 +232,13 @@ export class Wire {
   /** What could not be written is no end, which a close without an error would be. */
   #broke(errno: number): void {
     this.#error ??= Object.assign(new Error(`Cannot write: ${getSystemErrorMessage(errno)}`), { errno, code: getSystemErrorName(errno) });
-    this.destroy();
+    // While nobody takes what comes it is not read: then the connection is over now, not when somebody does.
+    if (!this.#readsWhatCame || this.#isClosed || this.#socket.isPaused()) {
+      this.destroy();
+      return;
+    }
+    this.#handle = undefined;
+    this.#pendingWrites++;
   }
 
   static directWriteDone(wire: Wire, status: number): void {
