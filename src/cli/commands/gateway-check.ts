@@ -1,3 +1,5 @@
+import { accessLogFolder, lookAtFolder, orderedFolder } from '#gateway/standalone/kept-folders';
+import { orderedFolderOf } from '#gateway/standalone/resolve-config';
 import { secureConfig } from '#gateway/standalone/secure-config';
 import type { UnixMs } from '#world/world';
 import type { RunCommand } from '../command.ts';
@@ -11,12 +13,18 @@ export const run: RunCommand = async ({ output }, { args: [path = ''] }) => {
   const file = new GatewayFile(path, { secret: '' });
   const config = await file.load();
   const now = Date.now() as UnixMs;
-  const authority = await authorityOf(config, { state: gatewayStateOf(process.env), now });
+  const state = gatewayStateOf(process.env);
+  const authority = await authorityOf(config, { state, now });
   // Nothing is issued for a look at it.
   const secured = await secureConfig(config, { now, issue: async () => [] }).catch((error: unknown) => {
     throw file.explained(error);
   });
-  const warnings = [...secured.warnings, ...(authority?.warnings ?? [])];
+  const folders = [
+    orderedFolder(secured.listeners, orderedFolderOf(config, state)),
+    config.accessLog === undefined ? undefined : accessLogFolder(config.accessLog),
+  ].filter((folder) => folder !== undefined);
+  const unwritable = (await Promise.all(folders.map(lookAtFolder))).filter((warning) => warning !== undefined);
+  const warnings = [...secured.warnings, ...(authority?.warnings ?? []), ...unwritable];
   for (const warning of warnings) output.warn(warning);
   const backends = config.routes.reduce((sum, route) => sum + route.backends.length, 0);
   const matches = config.routes.reduce((sum, route) => sum + route.matches.length, 0);

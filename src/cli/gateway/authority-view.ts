@@ -1,3 +1,5 @@
+import { dirname } from 'node:path';
+import { lookAtFolder } from '#gateway/standalone/kept-folders';
 import { authorityFolderOf, type StandaloneConfig } from '#gateway/standalone/resolve-config';
 import { authorityWarnings, certificatePathIn, readAuthority } from '#gateway/tls/authority-folder';
 import type { UnixMs } from '#world/world';
@@ -14,7 +16,7 @@ export interface AuthorityView {
 
 const shownNames = 5;
 
-/** `undefined` if no listener has `tls: internal`. CORRUPT if the authority that is there cannot be used. */
+/** `undefined` if no listener has `tls: internal`. INVALID if the authority that is there cannot be used, or none can be made. */
 export async function authorityOf(
   config: StandaloneConfig,
   { state, now }: { readonly state: string; readonly now: UnixMs },
@@ -27,7 +29,10 @@ export async function authorityOf(
   const names = [...new Set(internal.flatMap(({ names, isForAddress }) => [...names, ...(isForAddress ? ['localhost'] : [])]))];
   const shown = names.length > shownNames ? `${names.slice(0, shownNames).join(', ')} and ${names.length - shownNames} more` : names.join(', ');
   const sentence = `Certificates for ${shown} come from the gateway's own authority, which clients have to trust: ${certificate}`;
-  if (authority === undefined) return { facts: { certificate, names }, text: `${sentence} (made when it first runs)`, warnings: [] };
+  if (authority === undefined) {
+    const unwritable = await lookAtFolder({ path: dirname(folder), key: 'tls: internal', next: 'name a folder that can be written with "state" in the file' });
+    return { facts: { certificate, names }, text: `${sentence} (made when it first runs)`, warnings: unwritable === undefined ? [] : [unwritable] };
+  }
   const validTo = new Date(authority.validTo).toISOString();
   return {
     facts: { certificate, names, validTo, fingerprint: authority.fingerprint },

@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -136,6 +136,52 @@ test('without a gateway there, top and reload say what to do; an admin address t
   equal((await haven({ directory }, 'gateway', 'reload', '--admin', '10.0.0.1:80')).code, 2);
 });
 
+/** A file of a gateway that would order a certificate of an authority that is not there. */
+function ordering(state: string, port: number): string {
+  return [
+    `state: ${state}`,
+    'admin: 127.0.0.1:0',
+    'acme: { agree: true, directory: "https://127.0.0.1:9/dir" }',
+    'listen: [{ address: 127.0.0.1:0, tls: auto }]',
+    'routes: [{ host: a.test, service: web }]',
+    `services: { web: { backends: ['127.0.0.1:${port}'] } }\n`,
+  ].join('\n');
+}
+
+test('check says that what would be ordered or made could not be kept, and makes no folder to find out', async () => {
+  await writeFile(join(directory, 'nowhere.yaml'), ordering('/dev/null/kept', 1));
+  const nowhere = await haven({ directory }, 'gateway', 'check', 'nowhere.yaml');
+  equal(nowhere.code, 2);
+  match(nowhere.err, /^haven: Cannot use \/dev\/null\/kept\/acme for "tls: auto", because \/dev\/null is no folder\. Next: name a folder /);
+  await writeFile(
+    join(directory, 'issuing.yaml'),
+    ordering('/dev/null/kept', 1)
+      .replace('tls: auto', 'tls: internal')
+      .replace(/acme: .*\n/, ''),
+  );
+  const issuing = await haven({ directory }, 'gateway', 'check', 'issuing.yaml');
+  deepEqual(
+    [issuing.code, /Cannot use the authority of "tls: internal" in "\/dev\/null\/kept\/authority", because .*ENOTDIR.* Next: name a folder /.test(issuing.err)],
+    [2, true],
+    issuing.err,
+  );
+  await writeFile(join(directory, 'later.yaml'), ordering('./later/kept', 1));
+  equal((await haven({ directory }, 'gateway', 'check', 'later.yaml')).code, 0);
+  deepEqual(
+    (await readdir(directory)).filter((name) => name === 'later'),
+    [],
+  );
+});
+
+test('a reload to certificates that could not be kept is refused', async () => {
+  const [a = 0] = backends.map(({ port }) => port);
+  await writeYaml('gateway.yaml', [a], 'state: /dev/null/kept\n');
+  await using gateway = await runGateway({ directory });
+  await writeFile(join(directory, 'gateway.yaml'), ordering('/dev/null/kept', a));
+  const { code, err } = await haven({ directory }, 'gateway', 'reload', '--admin', gateway.admin);
+  deepEqual([code, /Cannot use \/dev\/null\/kept\/acme for "tls: auto"/.test(err)], [2, true], err);
+});
+
 test('a gateway that cannot have its ports, or its folders, says why and ends with an exit code that tells it', async () => {
   const [a = 0] = backends.map(({ port }) => port);
   const file = (listen: string, admin: string, more = '') =>
@@ -145,6 +191,7 @@ test('a gateway that cannot have its ports, or its folders, says why and ends wi
     [file('127.0.0.1:0', `127.0.0.1:${a}`), 6, /^haven: Cannot listen on 127\.0\.0\.1:\d+, because another program listens there\. Next: /],
     [file('192.0.2.77:8080', '127.0.0.1:0'), 2, /^haven: Cannot listen on 192\.0\.2\.77:8080, because this machine does not have that address\. Next: /],
     [file('127.0.0.1:0', '127.0.0.1:0', 'accessLog: /dev/null/logs\n'), 2, /^haven: Cannot use \/dev\/null\/logs for "accessLog", because .*\. Next: /],
+    [ordering('/dev/null/kept', a), 2, /^haven: Cannot use \/dev\/null\/kept\/acme for "tls: auto", because \/dev\/null is no folder\. Next: name a folder /],
   ];
   for (const [text, code, message] of cases) {
     await writeFile(join(directory, 'stuck.yaml'), text);

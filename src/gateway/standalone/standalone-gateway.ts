@@ -1,5 +1,4 @@
-import { access, constants, mkdir } from 'node:fs/promises';
-import { messageOf, PlatformError } from '#base/errors';
+import { PlatformError } from '#base/errors';
 import { onAbort } from '#base/signal';
 import type { Address, World } from '#world/world';
 import { runGateway } from '../gateway.ts';
@@ -13,6 +12,7 @@ import { InternalCertificates, type Names } from '../tls/internal-certificates.t
 import { RenewalTimer } from '../tls/renewal-timer.ts';
 import type { ServedCertificate } from '../tls/tls-settings.ts';
 import { FollowedRoutes } from './followed-routes.ts';
+import { accessLogFolder, makeFolder, orderedFolder } from './kept-folders.ts';
 import { wantedBy, withOrdered } from './ordered-certificates.ts';
 import { authorityFolderOf, orderedFolderOf, type StandaloneConfig } from './resolve-config.ts';
 import { type SecuredConfig, secureConfig, withIssued } from './secure-config.ts';
@@ -66,9 +66,9 @@ export async function runStandalone(options: StandaloneOptions): Promise<void> {
   const { world, state, load, explained } = options;
   const config = await load();
   const internal = new InternalCertificates(world, authorityFolderOf(config, state));
-  const secured = await secure(config, { world, internal, explained });
+  const secured = await secure(config, { world, internal, ordered: orderedFolderOf(config, state), explained });
   for (const warning of secured.warnings) world.log.write('warn', 'certificate', { warning });
-  if (config.accessLog !== undefined) await makeLogFolder(config.accessLog);
+  if (config.accessLog !== undefined) await makeFolder(accessLogFolder(config.accessLog));
   await new StandaloneGateway(options, { config, secured, internal }).run();
 }
 
@@ -169,9 +169,10 @@ class StandaloneGateway {
   }
 
   async #reloadNow(): Promise<Reloaded> {
-    const { world, load, explained, signal } = this.#options;
+    const { world, state, load, explained, signal } = this.#options;
     const config = await load();
-    const secured = await secure(config, { world, internal: this.#internal, explained });
+    const ordered = orderedFolderOf(this.#started, state);
+    const secured = await secure(config, { world, internal: this.#internal, ordered, explained });
     await this.#replaceListeners(secured);
     // From here on nothing can fail.
     this.#internal.keepOnly(issuedNamesIn(secured));
@@ -238,25 +239,16 @@ class StandaloneGateway {
 
 async function secure(
   config: StandaloneConfig,
-  how: { readonly world: World; readonly internal: InternalCertificates; readonly explained: StandaloneOptions['explained'] },
+  how: { readonly world: World; readonly internal: InternalCertificates; readonly ordered: string; readonly explained: StandaloneOptions['explained'] },
 ): Promise<SecuredConfig> {
-  const { world, internal, explained = (error) => error } = how;
+  const { world, internal, ordered, explained = (error) => error } = how;
   const issue = async (wanted: readonly Names[]) => await internal.issue(wanted);
   const secured = await secureConfig(config, { now: world.clock.wall(), issue }).catch((error: unknown) => {
     throw explained(error);
   });
+  const folder = orderedFolder(secured.listeners, ordered);
+  if (folder !== undefined) await makeFolder(folder);
   return { ...secured, warnings: [...secured.warnings, ...(await internal.warnings())] };
-}
-
-/** INVALID if it cannot be written to: a worker that finds that out would end again and again. */
-async function makeLogFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-    await access(folder, constants.W_OK);
-  } catch (error) {
-    const next = 'name a folder that the gateway may write to';
-    throw new PlatformError('INVALID', `Cannot use ${folder} for "accessLog", because ${messageOf(error)}`, { folder, next }, { cause: error });
-  }
 }
 
 function issuedIn({ listeners }: SecuredConfig): readonly ServedCertificate[] {

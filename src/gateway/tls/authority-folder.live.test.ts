@@ -107,7 +107,7 @@ test('an authority that is damaged or incomplete is an error with what, where, w
         match(error.message, why);
         match(error.message, /^Cannot use the authority of "tls: internal" in "\/.*\/state\/authority", because /);
         equal(/PRIVATE|[A-Za-z0-9+/]{40}/.test(error.message.replace(folder.path, '')), false, 'nothing of a key is told');
-        equal(error.code, 'CORRUPT');
+        equal(error.code, 'INVALID');
         match(error.details?.next ?? '', /restore|move|set the clock/);
         return true;
       });
@@ -119,11 +119,11 @@ test('a key that others may read is refused, and so is a folder that holds somet
   await using folder = await newFolder();
   await openAuthority(folder.path, now);
   await chmod(join(folder.path, 'authority.key'), 0o640);
-  await rejects(openAuthority(folder.path, now), { code: 'CORRUPT', message: /others than its owner may open "authority\.key"/ });
+  await rejects(openAuthority(folder.path, now), { code: 'INVALID', message: /others than its owner may open "authority\.key"/ });
   await rm(folder.path, { recursive: true });
   await mkdir(folder.path);
   await writeFile(join(folder.path, 'notes.txt'), '');
-  await rejects(openAuthority(folder.path, now), { code: 'CORRUPT', message: /it holds other files/ });
+  await rejects(openAuthority(folder.path, now), { code: 'INVALID', message: /it holds other files/ });
   deepEqual(await readdir(folder.path), ['notes.txt']);
   await writeFile(join(folder.parent, 'file'), '');
   await rejects(openAuthority(join(folder.parent, 'file', 'authority'), now), /because it cannot be read: ENOTDIR/);

@@ -31,6 +31,8 @@ const curve = 'prime256v1';
 
 const RESTORE = 'restore the folder from a backup, or move it away to begin with a new authority, which clients then have to trust anew';
 
+const ELSEWHERE = 'name a folder that can be written with "state" in the file';
+
 /** Where the certificate of the authority in this folder is, or will be. */
 export function certificatePathIn(folder: string): string {
   return join(folder, CERTIFICATE);
@@ -43,7 +45,7 @@ export function authorityWarnings({ validTo, certificatePath }: Authority, now: 
   return [`the gateway's own authority expires on ${ends}: move "${dirname(certificatePath)}" away and start again for a new one, which clients have to trust`];
 }
 
-/** The authority in the folder; `undefined` if nothing of one is there. CORRUPT if what is there cannot be used, with what to do. */
+/** The authority in the folder; `undefined` if nothing of one is there. INVALID if what is there cannot be used, with what to do. */
 export async function readAuthority(folder: string, now: UnixMs): Promise<Authority | undefined> {
   // The folder appears with both files in it, and is looked at once: of two looks, one for each file, it could appear in between.
   const there = await namesIn(folder);
@@ -70,7 +72,7 @@ export async function readAuthority(folder: string, now: UnixMs): Promise<Author
 
 /**
  * The authority in the folder, made if there is none: whoever comes first makes it, and all who come at the same time get that one, because both files appear at once.
- * CORRUPT as above, INVALID if the folder cannot be made.
+ * INVALID as above, or if the folder cannot be made.
  */
 export async function openAuthority(folder: string, now: UnixMs): Promise<Authority & { readonly isNew: boolean }> {
   const known = await readAuthority(folder, now);
@@ -105,7 +107,7 @@ async function make(folder: string, now: UnixMs): Promise<boolean> {
     if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
     throw new PlatformError('INVALID', `Cannot make an authority for "tls: internal" in "${folder}", because ${messageOf(error)}`, {
       folder,
-      next: 'name a folder that can be written with "state" in the file',
+      next: ELSEWHERE,
     });
   } finally {
     await rm(aside, { recursive: true, force: true });
@@ -143,15 +145,17 @@ function keyIn(folder: string, pem: string, leaf: X509Certificate): string {
 }
 
 function unusable(folder: string, why: string, next = RESTORE): PlatformError {
-  return new PlatformError('CORRUPT', `Cannot use the authority of "tls: internal" in "${folder}", because ${why}`, { folder, next });
+  return new PlatformError('INVALID', `Cannot use the authority of "tls: internal" in "${folder}", because ${why}`, { folder, next });
 }
 
 async function namesIn(folder: string): Promise<ReadonlySet<string>> {
   try {
     return new Set(await readdir(folder));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Set();
-    throw unusable(folder, `it cannot be read: ${messageOf(error)}`, 'see who may read it: only the user that the gateway runs as should');
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return new Set();
+    const next = code === 'ENOTDIR' ? ELSEWHERE : 'see who may read it: only the user that the gateway runs as should';
+    throw unusable(folder, `it cannot be read: ${messageOf(error)}`, next);
   }
 }
 

@@ -151,7 +151,7 @@ test('with an authority that is damaged it does not start, and makes no other', 
   await first.stop();
   const path = join(state, 'damaged', 'authority', 'authority.key');
   await writeFile(path, '');
-  await rejects(start(fileFor('internal'), 'damaged'), { code: 'CORRUPT', message: /"authority\.key" is damaged/ });
+  await rejects(start(fileFor('internal'), 'damaged'), { code: 'INVALID', message: /"authority\.key" is damaged/ });
   equal(await readFile(path, 'utf8'), '');
 });
 
