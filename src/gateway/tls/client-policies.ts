@@ -26,7 +26,10 @@ export function clientPoliciesOf(services: readonly GuardedService[]): { readonl
   const policies: ClientPolicy[] = [];
   const conflicts: string[] = [];
   for (const host of hosts) {
-    const reached = services.filter(({ matches }) => matches.some((match) => match.host === '*' || match.host.toLowerCase() === host));
+    const isOf = (match: RouteMatch) => match.host.toLowerCase() === host;
+    // Where a host has a route for all its paths, those for any host get none of its requests.
+    const isWhole = services.some(({ matches }) => matches.some((match) => isOf(match) && /^\/*$/.test(match.path)));
+    const reached = services.filter(({ matches }) => matches.some((match) => isOf(match) || (!isWhole && match.host === '*')));
     const authorities = new Set(reached.flatMap((service) => service.authorities ?? []));
     const [first, ...others] = authorities;
     if (first === undefined) continue;
