@@ -189,6 +189,13 @@ test('a gateway that cannot have its ports, or its folders, says why and ends wi
   const cases: readonly (readonly [string, number, RegExp])[] = [
     [file(`127.0.0.1:${a}`, '127.0.0.1:0'), 6, /^haven: Cannot listen on 127\.0\.0\.1:\d+, because another program listens there\. Next: /],
     [file('127.0.0.1:0', `127.0.0.1:${a}`), 6, /^haven: Cannot listen on 127\.0\.0\.1:\d+, because another program listens there\. Next: /],
+    [file(`127.0.0.1:${a}`, `127.0.0.1:${a}`), 2, /admin is 127\.0\.0\.1:\d+ once more/],
+    [file("'0.0.0.0:18080'", '127.0.0.1:18080'), 2, /admin is 127\.0\.0\.1:18080, which cannot be had beside 0\.0\.0\.0:18080/],
+    [
+      file("'[::]:7781'", '127.0.0.1:0').replace(/admin.*\n/, ''),
+      2,
+      /^haven: Cannot have the admin address at 127\.0\.0\.1:7781, because clients are to come to \[::\]:7781\. Next: /,
+    ],
     [file('192.0.2.77:8080', '127.0.0.1:0'), 2, /^haven: Cannot listen on 192\.0\.2\.77:8080, because this machine does not have that address\. Next: /],
     [file('127.0.0.1:0', '127.0.0.1:0', 'accessLog: /dev/null/logs\n'), 2, /^haven: Cannot use \/dev\/null\/logs for "accessLog", because .*\. Next: /],
     [ordering('/dev/null/kept', a), 2, /^haven: Cannot use \/dev\/null\/kept\/acme for "tls: auto", because \/dev\/null is no folder\. Next: name a folder /],

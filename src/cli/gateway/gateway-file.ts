@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { PlatformError } from '#base/errors';
-import { isLoopback, parseAddress } from '#gateway/standalone/config-values';
+import { formatAddress, isLoopback, overlap, parseAddress } from '#gateway/standalone/config-values';
 import { DEFAULT_ADMIN, resolveGatewayConfig, type StandaloneConfig } from '#gateway/standalone/resolve-config';
 import type { Address } from '#world/world';
 import type { CommandOptions } from '../command.ts';
@@ -43,7 +43,17 @@ export function withFlags(config: StandaloneConfig, options: CommandOptions): St
   const workers = wholeOption(options, 'workers', 1);
   if (workers !== undefined && workers > MAX_WORKERS)
     throw new PlatformError('INVALID', `Cannot use "${workers}" for --workers, because it is more than ${MAX_WORKERS}`);
-  return { ...config, ...(workers === undefined ? {} : { workers }), ...(textOption(options, 'admin') === undefined ? {} : { admin: adminOf(options) }) };
+  const admin = textOption(options, 'admin') === undefined ? config.admin : adminOf(options);
+  const listener = config.listeners.find(({ address }) => overlap(address, admin));
+  if (listener !== undefined)
+    throw new PlatformError(
+      'INVALID',
+      `Cannot have the admin address at ${formatAddress(admin)}, because clients are to come to ${formatAddress(listener.address)}`,
+      {
+        next: 'give it another one with "admin" in the file, or with --admin',
+      },
+    );
+  return { ...config, ...(workers === undefined ? {} : { workers }), admin };
 }
 
 /** The admin address of `--admin`, or the usual one. INVALID if it is no loopback address. */

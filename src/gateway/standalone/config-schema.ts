@@ -23,7 +23,11 @@ const dnsServer = z
 
 const path = z
   .string()
-  .refine((text) => PATH.test(text) && !text.split('/').some((part) => part === '.' || part === '..'), 'must be a path such as "/api", without "." or ".."');
+  .refine(
+    (text) => PATH.test(text) && !text.split('/').some((part) => part === '.' || part === '..'),
+    'must be a path such as "/api", of ASCII characters as they are: without "." or "..", a query, or percent-encoding',
+  )
+  .refine((text) => !text.endsWith('*'), 'must not end with "*": what it begins with is matched already, "/api" stands for "/api/x" too');
 
 const host = z.string().refine((text) => text === '*' || HOST_NAME.test(text.toLowerCase()), 'must be a host name such as "shop.example.com", or "*" for any');
 

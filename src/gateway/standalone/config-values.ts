@@ -16,6 +16,9 @@ export function parseAddress(text: string): Address | string {
 
 /** The same for a backend, which may have a name: `api.internal:3000`, in lower case. */
 export function parseBackend(text: string): Address | string {
+  if (/^(?:unix:|\/)/.test(text)) return 'is a unix socket, and backends are reached by TCP only: let it listen on a loopback port, such as "127.0.0.1:3000"';
+  if (/^https?:\/\//.test(text))
+    return 'must be an address with a port and nothing before it, such as "127.0.0.1:3000": backends are spoken to in HTTP/1.1 without TLS';
   const address = parseHostPort(text);
   if (typeof address === 'string' || isIP(address.host) !== 0) return address;
   const host = address.host.toLowerCase();
@@ -46,4 +49,14 @@ export function formatAddress({ host, port }: Address): string {
 export function isLoopback(text: string): boolean {
   const address = parseAddress(text);
   return typeof address === 'string' || /^(?:127\.|::1$)/.test(address.host);
+}
+
+/** Nobody can listen on both: they are the same, or one is every address of the machine and has the other's connections. Port 0 is one that is free. */
+export function overlap(one: Address, other: Address): boolean {
+  return one.port === other.port && one.port !== 0 && (one.host === other.host || takesAllOf(one.host, other.host) || takesAllOf(other.host, one.host));
+}
+
+/** `::` has the connections by IPv4 too. */
+function takesAllOf(wide: string, host: string): boolean {
+  return wide === '::' || (wide === '0.0.0.0' && isIP(host) === 4);
 }

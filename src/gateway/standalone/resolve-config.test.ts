@@ -137,7 +137,7 @@ test('every mistake is told at once, with what was probably meant', () => {
     [
       'listen must be an address with a port, such as "127.0.0.1:3000" or "[:',
       'admin must be a loopback address: who reaches it can read and reload',
-      'routes.1.path must be a path such as "/api", without "." or ".."',
+      'routes.1.path must be a path such as "/api", of ASCII characters as th',
       'services.web.backends.0 must have an IP address or a name such as "api',
       'services.web.backends.1.teir is not a known key; did you mean "tier"? ',
       'services.web.balance cannot be used: Cannot balance by "least-requests',
@@ -156,6 +156,11 @@ test('what can only be a mistake is refused: hidden routes, the same backend or 
     'services.web.backends.1 is 127.0.0.1:3000 once more; give it a weight instead',
   ]);
   deepEqual(issuesOf({ ...small, listen: ['127.0.0.1:80', '127.0.0.1:81'], admin: '127.0.0.1:81' }), ['admin is 127.0.0.1:81 once more']);
+  deepEqual(issuesOf({ ...small, listen: ['0.0.0.0:80', '[::]:80', '127.0.0.1:81'], admin: '127.0.0.1:80' }), [
+    'listen.1 is [::]:80, which cannot be had beside 0.0.0.0:80: [::]:80 has the connections of 0.0.0.0:80 too; leave one of them out',
+    'admin is 127.0.0.1:80, which cannot be had beside 0.0.0.0:80: 0.0.0.0:80 has the connections of 127.0.0.1:80 too; leave one of them out',
+  ]);
+  deepEqual(issuesOf({ ...small, listen: ['0.0.0.0:80', '[::1]:80', '127.0.0.1:0', '127.0.0.1:0', '[::]:81', '0.0.0.0:82'] }), []);
   deepEqual(issuesOf({ ...small, listen: { address: '127.0.0.1:443', tls: {} } }), [
     'listen.tls has no certificates: add "certificates" with files, or write "tls: auto" for those of a public authority, "tls: internal" for those of the gateway\'s own',
   ]);
@@ -349,4 +354,20 @@ test('"tls: auto" needs a word about terms, names, and a way to show that they a
     tls('auto', { routes: Array.from({ length: 101 }, (_, i) => ({ host: `h${i}.test`, service: 'web' })) }).join(),
     /would get certificates for 101 hosts/,
   );
+});
+
+test('what is written as for other proxies is refused with how it is written here', () => {
+  const backendIssue = (backend: string) => issuesOf({ ...small, services: { web: { backends: [backend] } } });
+  const unix = 'services.web.backends.0 is a unix socket, and backends are reached by TCP only: let it listen on a loopback port, such as "127.0.0.1:3000"';
+  deepEqual(backendIssue('unix:/run/app.sock'), [unix]);
+  deepEqual(backendIssue('/run/app.sock'), [unix]);
+  deepEqual(backendIssue('http://127.0.0.1:3000'), [
+    'services.web.backends.0 must be an address with a port and nothing before it, such as "127.0.0.1:3000": backends are spoken to in HTTP/1.1 without TLS',
+  ]);
+  deepEqual(issuesOf({ ...small, routes: [{ path: '/api/*', service: 'web' }] }), [
+    'routes.0.path must not end with "*": what it begins with is matched already, "/api" stands for "/api/x" too',
+  ]);
+  deepEqual(issuesOf({ ...small, routes: [{ path: '/a%20b', service: 'web' }] }), [
+    'routes.0.path must be a path such as "/api", of ASCII characters as they are: without "." or "..", a query, or percent-encoding',
+  ]);
 });

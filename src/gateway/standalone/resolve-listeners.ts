@@ -9,7 +9,7 @@ import type { Address } from '#world/world';
 import type { ConnectionLimits, ListenerSettings } from '../dataplane/listener-settings.ts';
 import type { TlsSettings } from '../tls/tls-settings.ts';
 import type { GatewayInput } from './config-schema.ts';
-import { addressOf, formatAddress } from './config-values.ts';
+import { addressOf, formatAddress, overlap } from './config-values.ts';
 import { autoIssues, type PlannedAuto, plannedAutoOf } from './resolve-acme.ts';
 
 /** A listener of the file. What it needs of other files has not been read yet. */
@@ -127,12 +127,12 @@ function httpsPortOf(listen: GatewayInput['listen']): number {
 /** Addresses that are given twice, redirects of what is HTTPS already, listeners that lead nowhere, and policies that look at what is not there. */
 export function listenerIssues(input: GatewayInput): readonly SpecIssue[] {
   const issues: SpecIssue[] = [];
-  const seen = new Set<string>();
+  const seen: Address[] = [];
   const taken = (text: string, path: readonly string[]) => {
     const address = addressOf(text);
-    const written = formatAddress(address);
-    if (address.port !== 0 && seen.has(written)) issues.push({ path, message: `is ${written} once more` });
-    seen.add(written);
+    const other = seen.find((known) => overlap(known, address));
+    if (other !== undefined) issues.push({ path, message: overlapMessage(address, other) });
+    seen.push(address);
   };
   const listeners = Array.isArray(input.listen) ? input.listen : [input.listen];
   listeners.forEach((given, index) => {
@@ -154,6 +154,13 @@ export function listenerIssues(input: GatewayInput): readonly SpecIssue[] {
   });
   if (input.admin !== undefined) taken(input.admin, ['admin']);
   return issues;
+}
+
+function overlapMessage(address: Address, other: Address): string {
+  const [written, known] = [formatAddress(address), formatAddress(other)];
+  if (written === known) return `is ${written} once more`;
+  const [wide, narrow] = address.host === '::' || (address.host === '0.0.0.0' && other.host !== '::') ? [written, known] : [known, written];
+  return `is ${written}, which cannot be had beside ${known}: ${wide} has the connections of ${narrow} too; leave one of them out`;
 }
 
 function tlsIssues(options: TlsOptions, hosts: readonly string[], at: readonly string[]): readonly SpecIssue[] {

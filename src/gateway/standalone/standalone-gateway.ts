@@ -262,5 +262,7 @@ function issuedNamesIn({ listeners }: SecuredConfig): readonly Names[] {
 function needsRestart(started: StandaloneConfig, config: StandaloneConfig): readonly string[] {
   return (['name', 'admin', 'workers', 'accessLog', 'state', 'drainMs', 'preDrainMs'] as const)
     .filter((key) => JSON.stringify(started[key]) !== JSON.stringify(config[key]))
-    .map((key) => `"${key === 'drainMs' ? 'drain' : key === 'preDrainMs' ? 'preDrain' : key}" has changed, which takes effect with the next start only`);
+    .map(
+      (key) => `"${key === 'drainMs' ? 'drain' : key === 'preDrainMs' ? 'preDrain' : key}" has changed, which takes effect with the next start or upgrade only`,
+    );
 }

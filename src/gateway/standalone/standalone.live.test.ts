@@ -66,7 +66,12 @@ test('a reload that is wrong changes nothing and tells why; the same file again 
     equal((await get(gateway.address)).status, 200);
   }
   gateway.file.value = { ...good, workers: 2 };
-  deepEqual(await gateway.reload(), { revision, services: 1, backends: 1, warnings: ['"workers" has changed, which takes effect with the next start only'] });
+  deepEqual(await gateway.reload(), {
+    revision,
+    services: 1,
+    backends: 1,
+    warnings: ['"workers" has changed, which takes effect with the next start or upgrade only'],
+  });
   equal((await fetch(`http://127.0.0.1:${gateway.admin.port}/reload`, { method: 'POST' })).status, 404, 'not for a web page');
 });
 
