@@ -190,7 +190,7 @@ export class Service {
     }
   }
 
-  /** The backend for a try; `tried` have failed this request already. `undefined`: nobody is left. */
+  /** A usable backend for a try, of those that are not in `tried`: they have failed this request already. `undefined`: nobody is left. */
   pickFor(tried: readonly Backend[] | undefined, now: number, who: Admitted): Backend | undefined {
     if (this.#ejections.count > 0) {
       const probed = this.#halfOpen(tried, now, who);
@@ -201,9 +201,12 @@ export class Service {
     request.luck = this.#luck();
     request.keyHash = who.keyHash;
     if (this.#policy.maxInFlight !== undefined) return this.#pickWithRoom(tried, who);
-    const picked = this.#pick(tried, who);
-    if (picked !== undefined || tried === undefined) return picked;
-    // Nobody usable is left untried: rather one that looked bad than the same again.
+    return this.#pick(tried, who);
+  }
+
+  /** Nobody usable is left untried: rather one that looked bad than the same again. */
+  pickDoubtful(tried: readonly Backend[]): Backend | undefined {
+    if (this.#policy.maxInFlight !== undefined) return undefined;
     return this.backends.find((backend) => !backend.draining && backend.suspicion === 'none' && !tried.includes(backend));
   }
 

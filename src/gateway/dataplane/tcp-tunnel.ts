@@ -239,7 +239,8 @@ export class TcpTunnel implements Client, TunnelUser, DrainedTunnel {
   }
 
   #dispatch(now: number): void {
-    const backend = this.#service.pickFor(this.#tried, now, this.#who);
+    const tried = this.#tried;
+    const backend = this.#service.pickFor(tried, now, this.#who) ?? (tried && this.#service.pickDoubtful(tried));
     if (backend === undefined) {
       this.#hold(now);
       return;

@@ -10,11 +10,13 @@ import { UpstreamConnection } from './upstream-connection.ts';
 import type { UpstreamTry } from './upstream-try.ts';
 import type { Wire } from './wire.ts';
 
+const NOBODY: readonly Backend[] = [];
+
 /**
  * The tries of an exchange's requests, one request after the other: which backend is asked, whether a failed try is repeated elsewhere (R-08 to R-10), and the wait while nobody is usable (R-28).
  *
  * T1: `current` is set exactly while a try is under way. T2: what was sent of a request is counted over all its waits: one that ends every backend it reaches
- * does not go round for ever.
+ * does not go round for ever. T3: a kept connection that ended says nothing of its backend, which may be asked again at once on a new one, if nobody else is usable.
  */
 export class Tries implements HeldRequest {
   /** The one under way. */
@@ -30,6 +32,8 @@ export class Tries implements HeldRequest {
   #isPipelined = false;
   /** Who has failed it since it last waited. */
   #failed: Backend[] | undefined;
+  /** Those of them at which no more than a kept connection has failed. */
+  #stale: readonly Backend[] = NOBODY;
   #sent = 0;
   #heldAt = 0;
   /** Until the next try. */
@@ -46,6 +50,7 @@ export class Tries implements HeldRequest {
     this.wasSent = false;
     this.#isPipelined = isPipelined;
     this.#failed = undefined;
+    this.#stale = NOBODY;
     this.#sent = 0;
   }
 
@@ -59,7 +64,7 @@ export class Tries implements HeldRequest {
   start(now: number): void {
     const exchange = this.#exchange;
     const service = exchange.service as Service;
-    const backend = service.pickFor(this.#failed, now, exchange.who);
+    const backend = service.pickFor(this.#failed, now, exchange.who) ?? this.#pickAgain(service, now);
     if (backend === undefined) {
       this.#hold(service, now);
       return;
@@ -72,8 +77,26 @@ export class Tries implements HeldRequest {
     if (upstream.isConnected) this.send();
   }
 
+  /** T3. */
+  #pickAgain(service: Service, now: number): Backend | undefined {
+    const failed = this.#failed;
+    if (failed === undefined) return undefined;
+    const stale = this.#stale;
+    const again =
+      stale.length === 0
+        ? undefined
+        : service.pickFor(
+            failed.filter((each) => !stale.includes(each)),
+            now,
+            this.#exchange.who,
+          );
+    return again ?? service.pickDoubtful(failed);
+  }
+
   #carryAlone(backend: Backend, now: number): UpstreamConnection {
-    const upstream = backend.takeIdle(now) ?? new UpstreamConnection(this.#plane, backend, now);
+    // T3. Where one kept connection was stale, others may be.
+    const idle = this.#failed?.includes(backend) ? undefined : backend.takeIdle(now);
+    const upstream = idle ?? new UpstreamConnection(this.#plane, backend, now);
     upstream.carry(this.#exchange, now);
     return upstream;
   }
@@ -96,7 +119,7 @@ export class Tries implements HeldRequest {
     const service = exchange.service as Service;
     const plane = this.#plane;
     const now = plane.now();
-    this.#leave(upstream);
+    this.#leave(upstream, failure);
     if (failure === 'refused' && !upstream.backend.refuses) {
       upstream.backend.refuses = true;
       service.refresh();
@@ -122,7 +145,7 @@ export class Tries implements HeldRequest {
     const condition = String(status) as RetryCondition;
     if (!service.retriesOn(condition) || !service.decideRetry(this.#factsOf('status', condition), this.#plane.now()).retry) return false;
     upstream.abandon();
-    this.#leave(upstream);
+    this.#leave(upstream, 'status');
     this.#retry(service, 'status');
     return true;
   }
@@ -149,11 +172,12 @@ export class Tries implements HeldRequest {
     this.current = undefined;
   }
 
-  #leave(upstream: UpstreamTry): void {
+  #leave({ backend }: UpstreamTry, failure: TryFailure): void {
     this.current = undefined;
     this.#exchange.stream.resumeBody();
     this.#failed ??= [];
-    this.#failed.push(upstream.backend);
+    this.#failed.push(backend);
+    this.#stale = failure === 'stale' ? [...this.#stale, backend] : this.#stale.filter((each) => each !== backend);
   }
 
   #factsOf(failure: TryFailure, condition: RetryCondition): Omit<TryFacts, 'budgetLeft' | 'maxTries'> {
@@ -207,6 +231,7 @@ export class Tries implements HeldRequest {
   dispatchHeld(): void {
     this.#leaveHold();
     this.#failed = undefined;
+    this.#stale = NOBODY;
     // T2.
     this.#exchange.account.tries = this.#sent;
     this.start(this.#plane.now());
