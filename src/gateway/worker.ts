@@ -10,16 +10,27 @@ const reportMs = 1_000;
 const drainPollMs = 50;
 /** Of a sample that nobody asked for. */
 const noRound = -1;
-/** After an error that nobody caught, for what is in flight. */
-const failingMs = 10_000;
+/** For what is in flight after an error that nobody caught, here or in the parent. */
+const lastMs = 10_000;
 
-/** Serves what the parent tells it to until the parent is gone. After an error that nobody caught it ends what it has, while the parent starts another; after a second one it ends (R-18). */
+/**
+ * Serves what the parent tells it to. Once the parent is gone it gives its listeners back, so that another gateway may have them, and ends what it has. After an error that
+ * nobody caught it ends what it has, while the parent starts another; after a second one it ends (R-18).
+ */
 export function runWorker(channel: NodeJS.Process): void {
   let dataplane: Dataplane | undefined;
   const send = (message: FromWorker) => {
     if (channel.connected) channel.send?.(message);
   };
-  channel.on('disconnect', () => channel.exit(0));
+  channel.on('disconnect', () => {
+    if (dataplane === undefined) channel.exit(0);
+    else {
+      channel.stderr.write(`gateway worker ${channel.pid}: its parent is gone; it ends what it has within ${lastMs / 1_000} s\n`);
+      leave(dataplane, channel, () => channel.exit(0));
+    }
+  });
+  // Who read the log may be gone with the parent.
+  channel.stderr.on('error', () => undefined);
   // The supervisor signals whole groups: this process ends when its parent has drained it.
   channel.on('SIGTERM', () => undefined);
   channel.on('SIGINT', () => undefined);
@@ -31,8 +42,7 @@ export function runWorker(channel: NodeJS.Process): void {
     isFailing = true;
     const failing = dataplane;
     send({ kind: 'failing', cause: error.message });
-    after(failingMs, () => channel.exit(1));
-    endInOrder(failing, { lastsMs: failingMs, keepsIdle: false }, () => {
+    leave(failing, channel, () => {
       // What it counted last is not lost with it.
       const last: FromWorker = { kind: 'sample', request: noRound, sample: takeSample(failing) };
       if (channel.connected) channel.send?.(last, () => channel.exit(1));
@@ -96,6 +106,12 @@ function obey(
       endInOrder(dataplane, message, exit);
       break;
   }
+}
+
+/** Takes nothing new, and is over when what it has is, or its time. */
+function leave(dataplane: Dataplane, channel: NodeJS.Process, exit: () => void): void {
+  after(lastMs, () => channel.exit(1));
+  endInOrder(dataplane, { lastsMs: lastMs, keepsIdle: false }, exit);
 }
 
 function endInOrder(dataplane: Dataplane, how: { readonly lastsMs: number; readonly keepsIdle: boolean }, exit: () => void): void {

@@ -6,6 +6,7 @@ import { runStandalone } from '#gateway/standalone/standalone-gateway';
 import { nodeWorld } from '#world/node/node-world';
 import type { RunCommand } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { endOnUncaught } from '../gateway/end-on-uncaught.ts';
 import { GatewayFile, withFlags } from '../gateway/gateway-file.ts';
 import { notifyServiceManager } from '../gateway/service-manager.ts';
 import { gatewayStateOf } from '../home.ts';
@@ -14,6 +15,7 @@ const SECRET_BYTES = 32;
 
 export const run: RunCommand = async ({ output, signal }, { args: [path = ''], options }) => {
   const world = nodeWorld({ logLevel: 'info', logName: 'gateway' });
+  endOnUncaught(process, world.log);
   const inheritance = await inherit(world, process);
   // Without a secret in the file, sticky cookies last as long as this process and those that take over from it.
   const secret = inheritance?.legacy.secret ?? randomBytes(SECRET_BYTES).toString('hex');

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { argv, env } from 'node:process';
+import process, { argv, env } from 'node:process';
 import { parseName } from '#base/name';
 import { RemoteView } from '#control/remote-view';
 import { runGateway } from '#gateway/gateway';
 import { nodeWorld } from '#world/node/node-world';
+import { endOnUncaught } from '../gateway/end-on-uncaught.ts';
 import { addressesOf, homeOf, httpsAddressOf, pathsOf } from '../home.ts';
 import { runProgram } from './run-program.ts';
 
@@ -13,6 +14,7 @@ const home = homeOf(env);
 const { api, gateway, gatewayAdmin } = addressesOf(home);
 const directory = pathsOf(home).gateway(name);
 const world = nodeWorld({ logLevel: 'info', logName: name });
+endOnUncaught(process, world.log);
 const token = (await readFile(join(directory, 'token'), 'utf8')).trim();
 
 await runProgram((signal) =>
