@@ -11,6 +11,14 @@ const STEADY_AFTER_MS = 30_000;
 const HOLD_POLL_MS = 100;
 const LEFTOVER_GRACE_MS = 500;
 
+export interface KeeperOptions {
+  readonly name: string;
+  readonly runDirectory: string;
+  readonly spec: ProcessSpec;
+  /** What is left of it when its leader has ended alone may go on for so long beside the next one; absent: it is ended first, because it would stand in its way. */
+  readonly leftoversMs?: number;
+}
+
 /**
  * Keeps one of Haven's own processes running: starts it, finds it again after the supervisor's own restart, starts it anew with back-off when it ends.
  * While the file `NAME.hold` lies in the run folder it is not started: for maintenance, and for showing what happens without it.
@@ -20,13 +28,16 @@ export class Keeper {
   readonly #world: World;
   readonly #runDirectory: string;
   readonly #spec: ProcessSpec;
+  readonly #leftoversMs: number;
+  readonly #leftovers = new Set<Promise<void>>();
   #process: RunningProcess | undefined;
 
-  constructor(world: World, options: { readonly name: string; readonly runDirectory: string; readonly spec: ProcessSpec }) {
+  constructor(world: World, options: KeeperOptions) {
     this.#world = world;
     this.name = options.name;
     this.#runDirectory = options.runDirectory;
     this.#spec = options.spec;
+    this.#leftoversMs = options.leftoversMs ?? 0;
   }
 
   get process(): RunningProcess | undefined {
@@ -44,16 +55,33 @@ export class Keeper {
         this.#process = (await findRecorded(this.#world, this.#recordPath)) ?? (await spawnRecorded(this.#world, this.#recordPath, this.#spec));
         const exit = await unlessAborted(this.#process.exited, signal);
         log.write('warn', `${this.name} ended`, { code: exit.code, signal: exit.signal });
-        // What a leader that ended alone has left would stand in the way of the next.
-        await stopProcess(this.#world, this.#process, LEFTOVER_GRACE_MS);
+        if (this.#leftoversMs === 0) await stopProcess(this.#world, this.#process, LEFTOVER_GRACE_MS);
+        else {
+          // It would be found again and taken for the part itself.
+          await forgetRecorded(this.#world, this.#recordPath);
+          this.#endLater(this.#process, signal);
+        }
       } catch (error) {
-        if (isAbort(error, signal)) return;
+        if (isAbort(error, signal)) break;
         log.write('error', `cannot keep ${this.name} running`, { cause: messageOf(error) });
       }
       this.#process = undefined;
       failures = clock.now() - startedAt > STEADY_AFTER_MS ? 0 : failures + 1;
       await clock.sleep(backoffMs(RESTART, failures - 1, random.next()), signal).catch(() => undefined);
     }
+    await Promise.all(this.#leftovers);
+  }
+
+  /** When its time is over, or ours. */
+  #endLater(process: RunningProcess, signal: AbortSignal): void {
+    const { clock, log } = this.#world;
+    const ended = clock
+      .sleep(this.#leftoversMs, signal)
+      .catch(() => undefined)
+      .then(async () => void (await process.signal('SIGKILL')))
+      .catch((error: unknown) => log.write('error', `cannot end what is left of ${this.name}`, { cause: messageOf(error) }))
+      .finally(() => this.#leftovers.delete(ended));
+    this.#leftovers.add(ended);
   }
 
   get #recordPath(): string {

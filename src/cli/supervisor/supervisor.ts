@@ -13,6 +13,8 @@ import { LocalProvider } from './local-provider.ts';
 import { spawnSpec } from './spawn-spec.ts';
 
 export const GATEWAY_NAME = 'gateway-1' as Name;
+/** Workers whose parent is gone hold no port, and end what they have in less. */
+const GATEWAY_LEFTOVERS_MS = 12_000;
 
 /**
  * Keeps the parts of Haven on this machine running until the signal aborts, then ends all of them within 5 s.
@@ -33,6 +35,7 @@ export async function supervise(options: { readonly world: World; readonly home:
     name: 'gateway',
     runDirectory: paths.run,
     spec: spawnSpec(home, { entry: 'gateway.main.ts', name: 'gateway', args: [GATEWAY_NAME] }),
+    leftoversMs: GATEWAY_LEFTOVERS_MS,
   });
   await writeToken(world, join(paths.gateway(GATEWAY_NAME), 'token'), mintToken(clusterKey, { kind: 'gateway', name: GATEWAY_NAME }));
   await writeToken(world, paths.token, mintToken(clusterKey, { kind: 'admin' }));
