@@ -8,8 +8,7 @@ import { type LiveDataplane, startDataplane } from './fixture-dataplane.ts';
 import { CODE, FLAG, FRAME, FrameClient, fieldsOf, frame, headers, uint32 } from './fixture-frames.ts';
 import { backendAt, pause, RawClient, routeTo, until } from './live-fixture.ts';
 import { RecordingBackend } from './recording-backend.ts';
-import { issueCertificate, makeAuthority } from './tls/issuing.ts';
-import { validFor } from './tls/tls-fixture.ts';
+import { anyNameTls } from './tls/tls-fixture.ts';
 
 /** What crosses on the way: an end before its beginning was taken, a change of configuration before an answer, a request before the one ahead of it was read. */
 
@@ -215,10 +214,6 @@ for (const pipeline of [false, true]) {
 }
 
 test('what a client sends through a tunnel over TLS reaches a backend that has ended its own side, though reading was held up meanwhile', async () => {
-  const period = validFor(1);
-  const issued = await issueCertificate(await makeAuthority('test authority', period), { names: ['main.test'] }, period);
-  const certificates = [{ id: '1', names: ['main.test'], validFrom: period.from, validTo: period.to, ...issued }];
-  const tls = { certificates, unknownNames: 'serve', minVersion: 'TLSv1.2', protocols: ['http/1.1'], clients: [] } as const;
   let received = 0;
   let backendSide: Socket | undefined;
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -235,7 +230,9 @@ test('what a client sends through a tunnel over TLS reaches a backend that has e
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const bound = server.address();
-  using live = await startDataplane([routeTo([backendAt(1, typeof bound === 'object' && bound !== null ? bound.port : 0)])], { tls });
+  using live = await startDataplane([routeTo([backendAt(1, typeof bound === 'object' && bound !== null ? bound.port : 0)])], {
+    tls: await anyNameTls(['http/1.1']),
+  });
   const client = connectSecure({ ...live.address, rejectUnauthorized: false, allowHalfOpen: true } as ConnectionOptions);
   client.on('error', () => undefined);
   const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13';
@@ -259,6 +256,50 @@ test('what a client sends through a tunnel over TLS reaches a backend that has e
   client.destroy();
   backendSide?.destroy();
   server.close();
+});
+
+test('a client that cut its connection over TLS while it was not read is gone once an answer to it cannot be written', async () => {
+  let backendSide: Socket | undefined;
+  const server = createServer((socket) => {
+    backendSide = socket;
+    socket.on('error', () => undefined);
+    socket.once('data', () => {
+      socket.pause();
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const bound = server.address();
+  using live = await startDataplane([routeTo([backendAt(1, typeof bound === 'object' && bound !== null ? bound.port : 0)])], {
+    tls: await anyNameTls(['http/1.1']),
+  });
+  const raw = connect(live.address);
+  raw.on('error', () => undefined);
+  const client = connectSecure({ socket: raw, rejectUnauthorized: false });
+  client.on('error', () => undefined);
+  const bytes = 24 * 1024 * 1024;
+  client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes}\r\n\r\n`);
+  client.write(Buffer.alloc(bytes));
+  await new Promise((resolve) => client.once('data', resolve));
+  let before = -1;
+  await until(async () => {
+    const same = before === raw.bytesWritten;
+    before = raw.bytesWritten;
+    await pause(150);
+    return same;
+  }, 'nobody takes more of it');
+  raw.resetAndDestroy();
+  await pause(50);
+  for (let i = 0; i < 3; i++) {
+    backendSide?.write('1\r\na\r\n');
+    await pause(20);
+  }
+  const isGone = () => live.dataplane.plane.clients.size === 0;
+  await until(isGone, 'the client is gone', 2_000).catch(() => undefined);
+  client.destroy();
+  backendSide?.destroy();
+  server.close();
+  ok(isGone());
 });
 
 const reset = (code: number) => frame(FRAME.reset, 0, 1, uint32(code));

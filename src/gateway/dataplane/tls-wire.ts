@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
+import { constants } from 'node:os';
 import type { TLSSocket } from 'node:tls';
+import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import { after, soon } from './clock.ts';
 import { resetSocket } from './reset-socket.ts';
 import { handleOf, internals, type StreamHandle, type WriteRequest, writtenFor } from './stream-internals.ts';
@@ -20,6 +22,7 @@ type TlsHandle = Required<Pick<StreamHandle, 'writeBuffer' | 'readStart' | 'read
  * T1: Node's TLS ends the process when a second write begins before the first is over. It is over when the TLS has handed all its bytes to the connection below
  * (`writeQueueSize` is 0); until then others wait in one queue. T2: nothing is handed to the user while reading is paused: what had been decrypted by then waits.
  * T3: Node looks for `oncomplete` when a write ends, so it is there only if somebody waits for that: most writes call nothing back, and their request is used again.
+ * T4: a write that fails below is then told to nobody. Its bytes stay with the TLS though nothing is under way below: who waits next sees that.
  */
 export class TlsWire {
   readonly #socket: TLSSocket;
@@ -35,6 +38,8 @@ export class TlsWire {
   /** Of the write under way, or of the last one. */
   #request: WriteRequest<TlsWire> | undefined;
   #isAwaited = false;
+  /** How often somebody has begun to wait. */
+  #waits = 0;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
   /** `write` said that it is pending, and `onWritable` has not come yet. */
@@ -83,7 +88,7 @@ export class TlsWire {
     const known = internals.givesRequest ? null : (this.#request ?? new internals.WriteWrap());
     const result = writtenFor(internals, handle.writeBuffer(known, bytes));
     if (typeof result === 'number' && result !== 0) {
-      this.destroy();
+      this.#broke(result);
       return false;
     }
     this.#request = known ?? (typeof result === 'number' ? undefined : result);
@@ -105,13 +110,22 @@ export class TlsWire {
       request.oncomplete = requestDone;
     }
     // What is under way may not be ours, but a ticket or an answer to a change of keys: nobody tells its end.
-    soon(() => this.#look());
+    const wait = ++this.#waits;
+    soon(() => this.#look(wait, 0));
   }
 
-  #look(): void {
-    if (!this.#isAwaited || this.#isClosed) return;
-    if ((this.#handle?.writeQueueSize ?? 0) === 0) this.#written();
-    else after(lookAgainMs, () => this.#look());
+  /** `stuckBytes`: so many the TLS had at the last look while nothing was under way below. */
+  #look(wait: number, stuckBytes: number): void {
+    if (!this.#isAwaited || this.#isClosed || wait !== this.#waits) return;
+    const bytes = this.#handle?.writeQueueSize ?? 0;
+    if (bytes === 0) {
+      this.#written();
+      return;
+    }
+    const isUnderWay = (handleOf(this.#raw)?.writeQueueSize ?? 0) > 0;
+    // T4. What the kernel took at once is over a turn later: one look alone tells nothing.
+    if (!isUnderWay && bytes === stuckBytes) this.#broke(-constants.errno.EPIPE);
+    else after(lookAgainMs, () => this.#look(wait, isUnderWay ? 0 : bytes));
   }
 
   writeText(text: string): boolean {
@@ -169,6 +183,12 @@ export class TlsWire {
     this.#handle = undefined;
     this.#reader = undefined;
     resetSocket(this.#raw);
+  }
+
+  /** What could not be written is no end, which a close without an error would be. */
+  #broke(errno: number): void {
+    this.#error ??= Object.assign(new Error(`Cannot write: ${getSystemErrorMessage(errno)}`), { errno, code: getSystemErrorName(errno) });
+    this.destroy();
   }
 
   #goDirect(): void {
@@ -253,7 +273,7 @@ export class TlsWire {
   }
 
   static writeDone(wire: TlsWire, status: number): void {
-    if (status < 0) wire.destroy();
+    if (status < 0) wire.#broke(status);
     else if (wire.#isAwaited) wire.#written();
   }
 }

@@ -5,6 +5,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import type { Address, UnixMs } from '#world/world';
 import { wallNow } from '../dataplane/clock.ts';
 import { type Issued, issueCertificate, makeAuthority } from './issuing.ts';
+import type { TlsSettings } from './tls-settings.ts';
 
 const dayMs = 86_400_000;
 
@@ -39,6 +40,14 @@ export async function certificateFiles(): Promise<CertificateFiles> {
     client: async (name) => await issueCertificate(authority, { client: name }, validFor(20)),
     [Symbol.asyncDispose]: async () => await rm(folder, { recursive: true, force: true }),
   };
+}
+
+/** What a listener needs to serve any name with a certificate that nobody trusts. */
+export async function anyNameTls(protocols: readonly string[]): Promise<TlsSettings> {
+  const period = validFor(1);
+  const issued = await issueCertificate(await makeAuthority('test authority', period), { names: ['main.test'] }, period);
+  const certificates = [{ id: '1', names: ['main.test'], validFrom: period.from, validTo: period.to, ...issued }];
+  return { certificates, unknownNames: 'serve', minVersion: 'TLSv1.2', protocols, clients: [] };
 }
 
 /** A connection whose handshake is done. Rejects with what Node says otherwise. */
