@@ -59,6 +59,9 @@ export class Http2Connection implements Client {
   #usefulBytes = 0;
   #idleBytesBefore = 0;
   #periodEndsAt = 0;
+  /** Of bodies whose stream was over before they were: bytes that came or may come, which nobody counts as they do. In this period and the one before. */
+  #strayBytes = 0;
+  #strayBytesBefore = 0;
 
   /** Takes over a socket whose protocol is known to be HTTP/2, with all that has come on it. */
   constructor(plane: Plane, socket: Socket, origin: Origin) {
@@ -92,6 +95,7 @@ export class Http2Connection implements Client {
   /** A stream has ended in every way. */
   left(stream: Http2Stream): void {
     this.streams.remove(stream);
+    if (!stream.hasRequestEnded) this.#strayBytes = Math.min(this.#strayBytes + LIMITS.streamWindowBytes, LIMITS.connectionWindowBytes);
     if (this.streams.size === 0) this.#idleSince = this.plane.now();
   }
 
@@ -111,11 +115,11 @@ export class Http2Connection implements Client {
     this.#endedBy = now + LIMITS.lingerMs;
     if (this.#isFlooded(now)) {
       this.plane.countRefusal('h2-flood');
-      this.#session.destroy(undefined, ERROR_CODE.enhanceYourCalm);
+      this.#end(ERROR_CODE.enhanceYourCalm);
       return;
     }
     if (!this.#hasAgreed && now > this.#openedAt + LIMITS.headTimeoutMs) {
-      this.#session.destroy(undefined, ERROR_CODE.settingsTimeout);
+      this.#end(ERROR_CODE.settingsTimeout);
       return;
     }
     for (const stream of this.streams.toArray()) if (stream.deadlineAt <= now) stream.expired();
@@ -133,8 +137,15 @@ export class Http2Connection implements Client {
   }
 
   destroy(): void {
-    this.#session.destroy();
+    // Without an error a client may take what it has of its answers for whole (R-06).
+    this.#end(this.streams.size > 0 ? ERROR_CODE.internal : ERROR_CODE.none);
     this.#socket.destroy();
+  }
+
+  /** Ends the session and all its streams with this code. */
+  #end(code: number): void {
+    // An error that is `undefined` stands for the code NO_ERROR, whatever follows it.
+    this.#session.destroy(null as unknown as undefined, code);
   }
 
   #accept(stream: ServerHttp2Stream, flags: number, fields: readonly string[]): void {
@@ -160,13 +171,15 @@ export class Http2Connection implements Client {
   /** Whether frames that serve nobody come faster than any client needs them, whatever they are. */
   #isFlooded(now: number): boolean {
     const idleBytes = this.#socket.bytesRead - this.#usefulBytes - this.#socket.bytesWritten / bytesPerUpdateByte;
-    let most: number = LIMITS.idleFrameBytes;
+    let most = LIMITS.idleFrameBytes + this.#strayBytes + this.#strayBytesBefore;
     // What was received of a body and not read yet was not counted yet.
     for (let stream = this.streams.first; stream !== undefined; stream = stream.next) if (stream.isPaused) most += LIMITS.streamWindowBytes;
     if (idleBytes - this.#idleBytesBefore > most) return true;
     if (now >= this.#periodEndsAt) {
       this.#periodEndsAt = now + LIMITS.idleFramePeriodMs;
       this.#idleBytesBefore = idleBytes;
+      this.#strayBytesBefore = this.#strayBytes;
+      this.#strayBytes = 0;
     }
     return false;
   }

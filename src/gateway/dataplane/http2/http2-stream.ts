@@ -65,6 +65,11 @@ export class Http2Stream implements ClientStream, Linked<Http2Stream> {
     stream.on('close', () => this.#onClosed());
   }
 
+  /** All of the request has come. */
+  get hasRequestEnded(): boolean {
+    return this.#hasRequestEnded;
+  }
+
   get isPaused(): boolean {
     return this.#pauses.isPaused;
   }

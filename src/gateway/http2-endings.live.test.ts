@@ -1,0 +1,55 @@
+import { deepEqual } from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { test } from 'node:test';
+import { type LiveDataplane, startDataplane } from './fixture-dataplane.ts';
+import { CODE, FLAG, FRAME, FrameClient, fieldsOf, frame, headers } from './fixture-frames.ts';
+import { backendAt, pause, routeTo, until } from './live-fixture.ts';
+import { RecordingBackend } from './recording-backend.ts';
+
+/** Why a connection of HTTP/2 ends, or does not, and what its client is told of that. */
+
+const streams = [1, 3, 5, 7, 9, 11];
+const most = Buffer.alloc(16 * 1024 - 1, 'a');
+const post = (stream: number, path: string) => headers(stream, fieldsOf({ ':method': 'POST', ':path': path }), FLAG.endHeaders);
+
+test('a client whose uploads were answered before they were sent is not taken for one that floods', async () => {
+  using backend = new RecordingBackend();
+  using live = await startDataplane([routeTo([backendAt(1, await backend.listen())], { matches: [{ host: '*', path: '/there' }] })], { http2: true });
+  const client = new FrameClient(live.address);
+  await client.until(() => client.of(FRAME.window, 0).length > 0, 'the connection has its window');
+  client.send(...streams.map((stream) => post(stream, '/nowhere')));
+  await client.until(() => streams.every((stream) => client.resetCode(stream) === CODE.none), 'all are answered, and told to stop');
+  // On their way until then.
+  client.send(...streams.flatMap((stream) => [1, 2, 3].map(() => frame(FRAME.data, 0, stream, most))));
+  await pause(400);
+  client.get(13, '/there');
+  await client.over(13);
+  deepEqual(
+    [...streams, 13].map((stream) => client.status(stream)),
+    [...streams.map(() => 404), 200],
+  );
+  client.close();
+});
+
+const ENDINGS: Readonly<Record<string, { readonly code: number; end(client: FrameClient, live: LiveDataplane): void }>> = {
+  'a flood of its client ends': {
+    code: CODE.enhanceYourCalm,
+    end: (client) => client.send(frame(0x42, 0, 0, Buffer.alloc(8)), ...Array.from({ length: 8 }, () => frame(0x42, 0, 0, most))),
+  },
+  'the end of its worker ends': { code: CODE.internal, end: (_client, live) => live[Symbol.dispose]() },
+};
+for (const [how, { code, end }] of Object.entries(ENDINGS))
+  test(`an answer whose connection ${how} is not taken for whole, and its client is told why`, async () => {
+    using backend = new RecordingBackend();
+    const asked: Socket[] = [];
+    backend.answer = (socket) => asked.push(socket);
+    using live = await startDataplane([routeTo([backendAt(1, await backend.listen())])], { http2: true });
+    const client = new FrameClient(live.address);
+    client.get(1, '/');
+    await until(() => asked.length === 1, 'the request is at the backend');
+    asked[0]?.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n');
+    await client.until(() => client.text(1) === 'half', 'half of the answer is there');
+    end(client, live);
+    await client.ended();
+    deepEqual([client.goawayCode, client.isOver(1), client.text(1)], [code, false, 'half']);
+  });
