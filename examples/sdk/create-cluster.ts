@@ -1,4 +1,4 @@
-// Makes a cluster of three nodes, runs an app on it and watches it change: npx haven up, then node examples/sdk/create-cluster.ts
+// Makes a cluster of three nodes, runs an app on it and watches it change: npx haven up, then npx node examples/sdk/create-cluster.ts
 import { defineApp, HavenError } from '@haven/sdk';
 import { connectLocally } from './local-cluster.ts';
 

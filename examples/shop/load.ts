@@ -1,4 +1,4 @@
-// Users who browse and buy: node examples/shop/load.ts --rate 100 --seconds 30 --url http://127.0.0.1:7780
+// Users who browse and buy: npx node examples/shop/load.ts --rate 100 --seconds 30 --url http://127.0.0.1:7780
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { parseArgs } from 'node:util';
 import { type ShopRequest, shopRequest } from './traffic.ts';
