@@ -1,8 +1,12 @@
-// What one decision of each balance policy of the gateway costs, and one update of what it is made from. `node bench/balance.bench.ts`
 import { AnswerLatency } from '#policy/balance/answer-latency';
 import { BALANCERS, makeBalancer } from '#policy/balance/balancers';
 import { ExampleCandidate, exampleLuck } from '#policy/balance/candidate-fixture';
 import { RateLimiter } from '#policy/balance/rate-limit';
+import { benchOptions } from './options.ts';
+
+const help = `What one decision of each balance policy of the gateway costs, and one update of what it is made from.
+
+  node bench/balance.bench.ts`;
 
 const ROUNDS = 7;
 const DECISIONS = 500_000;
@@ -22,6 +26,7 @@ function measure(call: (i: number) => void): string {
   return `${median.toFixed(0).padStart(6)} ns  ${garbage.toFixed(1).padStart(6)} B`;
 }
 
+benchOptions(help, {});
 let sink = 0;
 const luck = exampleLuck(1);
 for (const count of [3, 10, 100]) {

@@ -10,8 +10,12 @@ import { STREAMS } from '#gateway/dataplane/corpus-streams';
 import { Dataplane } from '#gateway/dataplane/dataplane';
 import { RecordingBackend } from '#gateway/recording-backend';
 import { instanceIdOf } from '#model/instance';
+import { benchOptions } from './options.ts';
 
-/** The framing corpus against our data plane, nginx and HAProxy, each before a recording backend of its own; prints Markdown tables. Needs nginx and haproxy. */
+const help = `The framing corpus against our data plane, nginx and HAProxy, each before a recording backend of its own; prints Markdown tables. Needs nginx and haproxy.
+
+  node bench/gateway-corpus.ts`;
+
 const quietMs = 250;
 /** Stands for what came where nothing came before the end. */
 const closedSilently = 'closed';
@@ -31,6 +35,7 @@ interface Seen {
   readonly forwarded: readonly string[];
 }
 
+benchOptions(help, {});
 const directory = mkdtempSync(join(tmpdir(), 'haven-corpus-'));
 const children: ChildProcess[] = [];
 try {

@@ -7,11 +7,15 @@ import { CASES, type FailoverCase, HARD_CASES } from './failover-cases.ts';
 import { type Figures, figuresOf, outcomesOf } from './failover-figures.ts';
 import { type FailoverProxy, type StartProxy, startHaven, startTunedHaproxy, startTunedNginx } from './failover-proxies.ts';
 import { type TunnelFigures, Tunnels } from './failover-tunnels.ts';
+import { benchOptions, misused } from './options.ts';
 
-/**
- * What clients see while backends fail: the gateway as it is installed beside nginx and HAProxy tuned for it. `npm run bench:gateway-failover`; options:
- * `--cases WORD` (part of a case's name), `--proxies haven,nginx`, `--rounds N` of the hard cases (3), `--write` to docs/benchmarks/gateway-failover.md.
- */
+const help = `What clients see while backends fail: the gateway as it is installed beside nginx and HAProxy tuned for it.
+
+  node bench/gateway-failover.ts [--cases WORDS] [--proxies haven,nginx,haproxy] [--rounds 3] [--write]
+
+WORDS by comma: parts of the names of ${[...CASES, ...HARD_CASES].map(({ name }) => name).join(', ')}.
+--rounds of the hard cases. --write puts what was measured into docs/benchmarks/gateway-failover.md. All of it takes about half an hour.`;
+
 const proxies: Readonly<Record<string, StartProxy>> = { haven: startHaven, nginx: startTunedNginx, haproxy: startTunedHaproxy };
 const loadEntry = join(import.meta.dirname, 'failover-load.ts');
 const docs = join(import.meta.dirname, '../docs/benchmarks/gateway-failover.md');
@@ -122,19 +126,22 @@ async function runCases(cases: readonly FailoverCase[], names: readonly string[]
   return rows;
 }
 
-function option(name: string): string | undefined {
-  const index = process.argv.indexOf(`--${name}`);
-  return index < 0 ? undefined : process.argv[index + 1];
-}
-
-const wanted = (option('cases') ?? '').split(',');
+const options = benchOptions(help, {
+  cases: { type: 'string', default: '' },
+  proxies: { type: 'string', default: Object.keys(proxies).join(',') },
+  rounds: { type: 'string', default: '3' },
+  write: { type: 'boolean', default: false },
+});
+const wanted = options.cases.split(',');
 const chosen = (cases: readonly FailoverCase[]) => cases.filter(({ name }) => wanted.some((word) => name.includes(word)));
-const names = (option('proxies') ?? 'haven,nginx,haproxy').split(',');
-const rounds = Number(option('rounds') ?? 3);
+const names = options.proxies.split(',');
+const unknown = names.filter((name) => !Object.hasOwn(proxies, name));
+if (unknown.length > 0) misused(`There are no proxies ${unknown.join(', ')}`, help);
+if (chosen([...CASES, ...HARD_CASES]).length === 0) misused(`There is no case with ${wanted.join(' or ')} in its name`, help);
 process.stdout.write(`${HEADER}\n`);
 const matrix = await runCases(chosen(CASES), names, 1);
-const hard = await runCases(chosen(HARD_CASES), names.includes('haven') ? ['haven'] : [], rounds);
-if (process.argv.includes('--write')) {
+const hard = await runCases(chosen(HARD_CASES), names.includes('haven') ? ['haven'] : [], Number(options.rounds));
+if (options.write) {
   let text = await readFile(docs, 'utf8');
   text = withRows(text, 'matrix', CASES, matrix);
   await writeFile(docs, withRows(text, 'hard', HARD_CASES, hard));

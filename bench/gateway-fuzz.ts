@@ -1,17 +1,24 @@
 import { connect } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { parseArgs } from 'node:util';
 import { parseName } from '#base/name';
 import { Dataplane } from '#gateway/dataplane/dataplane';
 import { type FuzzKind, FuzzTarget, Mutator } from '#gateway/dataplane/fuzz';
 import { RecordingBackend } from '#gateway/recording-backend';
 import { instanceIdOf } from '#model/instance';
+import { benchOptions } from './options.ts';
 
-/** Mutated streams against the scanners and, a part of them, through the data plane over sockets. `--streams N` (1,000,000), `--sockets N`, `--seed S`. */
-const { values } = parseArgs({ options: { streams: { type: 'string' }, sockets: { type: 'string' }, seed: { type: 'string' } } });
-const streams = Number(values.streams ?? 1_000_000);
-const sockets = Number(values.sockets ?? 10_000);
-const seed = Number(values.seed ?? 1);
+const help = `Mutated streams against the scanners of the gateway, and some of them through its data plane over sockets. Ends with 1 at the first finding.
+
+  node bench/gateway-fuzz.ts [--streams 1000000] [--sockets 10000] [--seed 1]`;
+
+const options = benchOptions(help, {
+  streams: { type: 'string', default: '1000000' },
+  sockets: { type: 'string', default: '10000' },
+  seed: { type: 'string', default: '1' },
+});
+const streams = Number(options.streams);
+const sockets = Number(options.sockets);
+const seed = Number(options.seed);
 const mostStallMs = 100;
 const mostStreamMs = 5;
 const mostGrowthBytes = 64 * 1024 * 1024;

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { parseArgs } from 'node:util';
 import { CASES, type Case } from './gateway-cases.ts';
 import type { Measured } from './gateway-load.ts';
 import { CORES, loadText, machineText, missingPrograms } from './gateway-machine.ts';
 import type { Peer } from './gateway-peers.ts';
 import { Programs } from './gateway-programs.ts';
 import { type CaseResult, printCase, summarize, writePage } from './gateway-report.ts';
+import { benchOptions, misused } from './options.ts';
 
 const help = `The gateway beside nginx, HAProxy, Caddy and npm's proxies. Each round runs every peer once, one after the other.
 
@@ -18,27 +18,23 @@ const warmUpSeconds = 3;
 /** Of peers that come with the system; their packages are called the same. */
 const PROGRAM_OF: Readonly<Record<string, string>> = { HAProxy: 'haproxy', Caddy: 'caddy' };
 
-const { values: options } = parseArgs({
-  options: {
-    cases: { type: 'string', default: CASES.map(({ name }) => name).join(',') },
-    peers: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '2' },
-    json: { type: 'boolean', default: false },
-    write: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const options = benchOptions(help, {
+  cases: { type: 'string', default: CASES.map(({ name }) => name).join(',') },
+  peers: { type: 'string' },
+  rounds: { type: 'string', default: '5' },
+  seconds: { type: 'string', default: '2' },
+  json: { type: 'boolean', default: false },
+  write: { type: 'boolean', default: false },
+  list: { type: 'boolean', default: false },
 });
 
-if (options.help) process.stdout.write(`${help}\n`);
-else if (options.list) for (const { name, group, title } of CASES) process.stdout.write(`${name.padEnd(14)} ${group.padEnd(10)} ${title}\n`);
+if (options.list) for (const { name, group, title } of CASES) process.stdout.write(`${name.padEnd(14)} ${group.padEnd(10)} ${title}\n`);
 else await main();
 
 async function main(): Promise<void> {
   const wanted = options.cases.split(',');
   const unknown = wanted.filter((each) => !CASES.some(({ name, group }) => each === name || each === group));
-  if (unknown.length > 0) throw new Error(`There are no cases ${unknown.join(', ')}; see --list`);
+  if (unknown.length > 0) misused(`There are no cases ${unknown.join(', ')}; see --list`, help);
   const chosenPeers = options.peers?.split(',');
   const peersOf = ({ peers }: Case) => peers.filter((name) => chosenPeers?.includes(name) ?? true);
   const cases = CASES.filter(({ name, group }) => wanted.includes(name) || wanted.includes(group));

@@ -1,4 +1,3 @@
-// How fast the lab is, on one core, through the same interfaces that live hosts use. `node bench/lab.bench.ts [--write] [--memory]`
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -12,10 +11,18 @@ import type { GpuNode, GpuPod } from '#policy/placement/gpu-node';
 import { emptyGpuNode } from '#policy/placement/gpu-node';
 import { parseGpuPolicy } from '#policy/placement/gpu-policies';
 import { nodeWorld } from '#world/node/node-world';
+import { benchOptions } from './options.ts';
+
+const help = `How fast the lab is, on one core, through the same interfaces that live hosts use.
+
+  node bench/lab.bench.ts [--write] [--memory]
+
+--memory measures that alone. --write puts what was measured into docs/benchmarks/lab.md.`;
 
 const ROUNDS = 5;
 const JOBS = 400_000;
 const NODES = 10_000;
+const options = benchOptions(help, { write: { type: 'boolean', default: false }, memory: { type: 'boolean', default: false } });
 const world = nodeWorld({ logLevel: 'error', logName: 'bench' });
 
 interface Row {
@@ -136,7 +143,7 @@ function table(rows: readonly Row[]): string {
   );
 }
 
-const rows = process.argv.includes('--memory')
+const rows = options.memory
   ? memory()
   : [
       ...simulator(),
@@ -144,10 +151,10 @@ const rows = process.argv.includes('--memory')
       placements('best-fit?sample=500', '≥ 20,000/s'),
       placements('best-fit?sample=100', '≥ 80,000/s'),
       ...dispatchers(),
-      ...(process.argv.includes('--write') ? memory() : []),
+      ...(options.write ? memory() : []),
     ];
 process.stdout.write(`${table(rows)}\n`);
-if (process.argv.includes('--write')) {
+if (options.write) {
   const machine = `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), ${process.platform}, Node ${process.version}`;
   const day = new Date(world.clock.wall()).toISOString().slice(0, 10);
   const method = `Medians of ${ROUNDS} rounds in CPU time of one thread, since other work ran on the machine; ${JOBS.toLocaleString('en')} jobs a round, arrivals and sizes drawn and all statistics kept.`;

@@ -1,10 +1,16 @@
-/** Figures of the whole platform on this machine: start, first answer, memory of control, idle cost. `node bench/platform.bench.ts [--write]` */
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DemoCluster } from '#cli/demo/demo-cluster';
 import { addressesOf } from '#cli/home';
 import { nodeWorld } from '#world/node/node-world';
+import { benchOptions } from './options.ts';
+
+const help = `Figures of the whole platform on this machine: start, first answer, memory of control, idle cost.
+
+  node bench/platform.bench.ts [--write]
+
+--write puts what was measured into docs/benchmarks/platform.md.`;
 
 const ROUNDS = 5;
 const MANY_INSTANCES = 100;
@@ -13,6 +19,7 @@ const SETTLE_MS = 10_000;
 const TICKS_PER_SECOND = 100;
 const shop = join(import.meta.dirname, '../examples/shop');
 
+const options = benchOptions(help, { write: { type: 'boolean', default: false } });
 const world = nodeWorld({ logLevel: 'error', logName: 'bench' });
 const { signal } = new AbortController();
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
@@ -66,7 +73,7 @@ rows.push(['`haven deploy` without install step to the first 200, command includ
 
 const lines = ['| what | measured | goal |', '|---|---|---|', ...rows.map((row) => `| ${row.join(' | ')} |`)];
 console.log(lines.join('\n'));
-if (process.argv.includes('--write')) {
+if (options.write) {
   const text = `# The platform's own cost
 
 \`npm run bench:platform\` on ${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpus()[0]?.model}, Linux ${release()}, Node ${process.versions.node}.

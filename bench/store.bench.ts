@@ -1,4 +1,3 @@
-// What the embedded store costs, against the disk it stands on, in one run. `node bench/store.bench.ts [--write]`
 import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,11 +6,19 @@ import { MemoryStore } from '#store/memory/memory-store';
 import { openSqliteStore } from '#store/sqlite/sqlite-store';
 import type { Revision, Store } from '#store/store';
 import { nodeWorld } from '#world/node/node-world';
+import { benchOptions } from './options.ts';
+
+const help = `What the embedded store costs, against the disk it stands on, in one run.
+
+  node bench/store.bench.ts [--write]
+
+--write puts what was measured into docs/benchmarks/store.md.`;
 
 const ROUNDS = 5;
 const ROUND_MS = 800;
 const VALUE = 'x'.repeat(1_024);
 
+const options = benchOptions(help, { write: { type: 'boolean', default: false } });
 const world = nodeWorld({ logLevel: 'error', logName: 'bench' });
 
 interface Row {
@@ -147,7 +154,7 @@ try {
     ...(await inMemory()),
   ];
   process.stdout.write(`${table(rows)}\n`);
-  if (process.argv.includes('--write')) {
+  if (options.write) {
     const machine = `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), ${process.platform}, Node ${process.version}, folder ${tmpdir()}`;
     const day = new Date(world.clock.wall()).toISOString().slice(0, 10);
     const text = `# The embedded store\n\n\`node bench/store.bench.ts --write\`, ${day}, ${machine}.\nOne run; medians of ${ROUNDS} rounds; other work ran on the machine. Read the shares: absolute figures follow the disk.\n\n${table(rows)}\n\nNot measured: a disk with a queue of its own (network block storage), values over 1 KiB, many watchers.\n`;
