@@ -1,4 +1,5 @@
 import { messageOf, PlatformError } from '#base/errors';
+import { formatAddress } from '#base/host-port';
 import { onAbort } from '#base/signal';
 import type { Probe } from '#model/spec';
 import type { Address, Network } from '#world/world';
@@ -20,7 +21,7 @@ export async function probeInstance(
       await network.probe(address, options);
       return undefined;
     }
-    const headers = { host: `${address.host}:${address.port}`, 'user-agent': 'haven-agent', connection: 'close' };
+    const headers = { host: formatAddress(address), 'user-agent': 'haven-agent', connection: 'close' };
     const asking = new AbortController();
     using _listening = onAbort(options.signal, (reason) => asking.abort(reason));
     const response = await network.request(address, { method: 'GET', path: probe.path, headers }, { timeoutMs: options.timeoutMs, signal: asking.signal });

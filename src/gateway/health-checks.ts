@@ -1,4 +1,5 @@
 import { messageOf } from '#base/errors';
+import { formatAddress } from '#base/host-port';
 import type { Backend, Route } from '#model/route';
 import type { Check } from '#model/spec';
 import type { Address, World } from '#world/world';
@@ -170,7 +171,7 @@ export async function checkOnce(world: World, address: Address, check: Check, si
       await world.network.probe(address, { timeoutMs, signal });
       return { passed: true };
     }
-    const headers = { host: `${address.host}:${address.port}`, 'user-agent': 'haven-gateway' };
+    const headers = { host: formatAddress(address), 'user-agent': 'haven-gateway' };
     const answer = await world.network.request(address, { method: 'GET', path: probe.path, headers }, { timeoutMs, signal });
     let read = 0;
     for await (const part of answer.body) {

@@ -1,3 +1,4 @@
+import { formatAddress } from '#base/host-port';
 import type { Backend, BackendReport, Route } from '#model/route';
 import { backendKey } from './dataplane/backend.ts';
 import type { LiveBackend, LiveService, SampleWindow, ServiceTraffic } from './live-status.ts';
@@ -36,7 +37,7 @@ function liveBackend(backend: Backend, report: BackendReport | undefined, sample
   return {
     id: backend.id,
     name: backend.name,
-    address: `${backend.address.host}:${backend.address.port}`,
+    address: formatAddress(backend.address),
     tier: backend.tier,
     state: backend.state,
     health: report?.health ?? 'unknown',

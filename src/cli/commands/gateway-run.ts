@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { messageOf } from '#base/errors';
+import { formatAddress } from '#base/host-port';
 import { inherit } from '#gateway/inheritance';
-import { formatAddress } from '#gateway/standalone/config-values';
 import { runStandalone } from '#gateway/standalone/standalone-gateway';
 import { nodeWorld } from '#world/node/node-world';
 import type { RunCommand } from '../command.ts';

@@ -33,7 +33,7 @@ async function watch(
     if (signal.aborted) break;
     if (output.json) output.record(status instanceof Error ? { error: { message: status.message } } : status);
     else {
-      const lines = status instanceof Error ? [`${formatMoment(Date.now())}: ${status.message}`] : renderTop(status);
+      const lines = status instanceof Error ? [`${formatMoment(Date.now())}: ${status.message}`] : renderTop(status, screen?.columns);
       if (screen) screen.draw(lines);
       else for (const line of lines) output.data(line);
     }

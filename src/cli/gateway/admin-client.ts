@@ -1,7 +1,7 @@
 import { messageOf, PlatformError } from '#base/errors';
+import { formatAddress } from '#base/host-port';
 import { ADMIN_FIELD } from '#gateway/admin-pages';
 import type { LiveStatus } from '#gateway/live-status';
-import { formatAddress } from '#gateway/standalone/config-values';
 import type { Reloaded, Upgraded } from '#gateway/standalone/standalone-gateway';
 import type { Address } from '#world/world';
 

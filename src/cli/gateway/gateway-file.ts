@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { PlatformError } from '#base/errors';
-import { formatAddress, isLoopback, overlap, parseAddress } from '#gateway/standalone/config-values';
+import { formatAddress } from '#base/host-port';
+import { isLoopback, overlap, parseAddress } from '#gateway/standalone/config-values';
 import { DEFAULT_ADMIN, resolveGatewayConfig, type StandaloneConfig } from '#gateway/standalone/resolve-config';
 import type { Address } from '#world/world';
 import type { CommandOptions } from '../command.ts';

@@ -36,3 +36,47 @@ test('services whose connections are carried as they are have a table of their o
     [],
   );
 });
+
+test('a terminal of 80 columns shows what fails, what is ejected and why; a wide one all in one line', () => {
+  const backend = {
+    id: 'web/10.20.30.40:3000',
+    name: '10.20.30.40:3000',
+    address: '10.20.30.40:3000',
+    tier: 'primary',
+    state: 'active',
+    health: 'failing',
+    reason: 'the check "/healthz" was answered with 503',
+    inFlight: 0,
+    answers: 12_345,
+    failures: 7,
+    ejections: 2,
+  } as const;
+  const status = statusWith({
+    'gateway/storefront': { ...service, matches: ['shop.example.com/'], backends: [backend, { ...backend, health: 'passing', reason: '' }] },
+  });
+  const narrow = renderTop(status, 80);
+  deepEqual(
+    narrow.filter((line) => line.length > 80),
+    [],
+  );
+  deepEqual(
+    narrow.slice(-4).map((line) => line.trim().split(/ {2,}/)),
+    [
+      ['backend', 'service', 'health', 'in flight', 'failed', 'ejected'],
+      ['10.20.30.40:3000', 'gateway/storefront', 'failing', '0', '7', '2'],
+      ['the check "/healthz" was answered with 503'],
+      ['10.20.30.40:3000', 'gateway/storefront', 'passing', '0', '7', '2'],
+    ],
+  );
+  deepEqual(renderTop(status).at(-2)?.trim().split(/ {2,}/), [
+    '10.20.30.40:3000',
+    'gateway/storefront',
+    'failing',
+    '50%',
+    '0',
+    '12345',
+    '7',
+    '2',
+    'the check "/healthz" was answered with 503',
+  ]);
+});

@@ -1,11 +1,16 @@
 import { formatSize } from '#base/bytes';
 import type { LiveBackend, LiveService, LiveStatus } from '#gateway/live-status';
-import { paint, plural, tableLines } from '../output.ts';
+import { paint, plural, tableLines, widthOf } from '../output.ts';
 
 const mostRoutesShown = 2;
+const SERVICE_HEAD = ['service', '>req/s', '>p50 ms', '>p99 ms', '>in flight', '>waiting', '>4xx', '>5xx', '>retries', 'from', 'routes'] as const;
+const BACKEND_HEAD = ['backend', 'service', 'health', '>share', '>in flight', '>answers', '>failed', '>ejected'] as const;
+/** What a narrow terminal can do without, the first one first. */
+const SERVICE_SPARES = ['routes', '>retries', '>4xx', '>waiting'] as const;
+const BACKEND_SPARES = ['>share', '>answers', '>in flight'] as const;
 
-/** The live state of a gateway as lines: one table of services, one of backends, those in trouble with their reason. */
-export function renderTop(status: LiveStatus): readonly string[] {
+/** The live state of a gateway as lines: one table of services, one of backends, those in trouble with their reason. What fits in `columns`, if anything can. */
+export function renderTop(status: LiveStatus, columns = Number.POSITIVE_INFINITY): readonly string[] {
   const services = Object.entries(status.services).sort(([, a], [, b]) => b.requestsPerSecond - a.requestsPerSecond);
   const total = services.reduce((sum, [, { requestsPerSecond }]) => sum + requestsPerSecond, 0);
   const facts = [
@@ -19,17 +24,51 @@ export function renderTop(status: LiveStatus): readonly string[] {
   return [
     facts.join(' · '),
     '',
-    ...tableLines(
-      ['service', '>req/s', '>p50 ms', '>p99 ms', '>in flight', '>waiting', '>4xx', '>5xx', '>retries', 'from', 'routes'],
+    ...fittingTable(
+      { head: SERVICE_HEAD, spares: SERVICE_SPARES },
       services.map(([key, service]) => serviceRow(key, service)),
+      columns,
     ),
     '',
-    ...tableLines(
-      ['backend', 'service', 'health', '>share', '>in flight', '>answers', '>failed', '>ejected', 'why'],
-      services.flatMap(([key, service]) => service.backends.map((backend) => backendRow(key, backend, service))),
-    ),
+    ...backendLines(services, columns),
     ...tcpLines(services),
   ];
+}
+
+/** Why a backend is not well is what one looks for: it has a line of its own where it does not fit beside the rest. */
+function backendLines(services: readonly (readonly [string, LiveService])[], columns: number): readonly string[] {
+  const backends = services.flatMap(([key, service]) => service.backends.map((backend) => ({ row: backendRow(key, backend, service), why: backend.reason })));
+  const whole = tableLines(
+    [...BACKEND_HEAD, 'why'],
+    backends.map(({ row, why }) => [...row, why]),
+  );
+  if (fits(whole, columns)) return whole;
+  const [head = '', ...lines] = fittingTable(
+    { head: BACKEND_HEAD, spares: BACKEND_SPARES },
+    backends.map(({ row }) => row),
+    columns,
+  );
+  return [head, ...lines.flatMap((line, index) => [line, ...(backends[index]?.why ? [`  ${backends[index].why}`] : [])])];
+}
+
+/** Without as many of the spares as it takes. */
+function fittingTable(
+  { head, spares }: { readonly head: readonly string[]; readonly spares: readonly string[] },
+  rows: readonly (readonly string[])[],
+  columns: number,
+): readonly string[] {
+  for (let dropped = 0; ; dropped++) {
+    const isKept = (_: string, column: number) => !spares.slice(0, dropped).includes(head[column] as string);
+    const lines = tableLines(
+      head.filter(isKept),
+      rows.map((row) => row.filter(isKept)),
+    );
+    if (dropped >= spares.length || fits(lines, columns)) return lines;
+  }
+}
+
+function fits(lines: readonly string[], columns: number): boolean {
+  return lines.every((line) => widthOf(line) <= columns);
 }
 
 /** A table of the services whose connections are carried as they are, if there are any. */
@@ -78,7 +117,6 @@ function backendRow(key: string, backend: LiveBackend, service: LiveService): re
     String(backend.answers),
     String(backend.failures),
     String(backend.ejections),
-    backend.reason,
   ];
 }
 

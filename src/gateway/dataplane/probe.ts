@@ -1,3 +1,4 @@
+import { formatAddress } from '#base/host-port';
 import type { Address } from '#world/world';
 import { after } from './clock.ts';
 import { Wire } from './wire.ts';
@@ -19,7 +20,7 @@ export function probe(address: Address, options: { readonly path: string; readon
     address,
     {
       onConnected: () => {
-        wire.writeText(`HEAD ${options.path} HTTP/1.1\r\nHost: ${address.host}:${address.port}\r\nUser-Agent: haven-gateway\r\nConnection: close\r\n\r\n`);
+        wire.writeText(`HEAD ${options.path} HTTP/1.1\r\nHost: ${formatAddress(address)}\r\nUser-Agent: haven-gateway\r\nConnection: close\r\n\r\n`);
       },
       onBytes: (bytes, count) => finish(bytes.toString('latin1', 0, Math.min(count, 7)) === 'HTTP/1.'),
       onWritable: () => undefined,

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
+import { formatAddress } from '#base/host-port';
 import type { InstanceId } from '#model/instance';
 import type { Backend, Route } from '#model/route';
-import { formatAddress } from './config-values.ts';
 
 /** Times of looking names up. */
 export const LOOKUP = { leastMs: 1_000, mostMs: 60_000 } as const;

@@ -40,11 +40,6 @@ export function addressOf(text: string): Address {
   return typeof address === 'string' ? { host: '', port: 0 } : address;
 }
 
-/** `127.0.0.1:3000` or `[::1]:3000`. */
-export function formatAddress({ host, port }: Address): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
 /** False for what is an address of another kind; what is none at all is for others to say. */
 export function isLoopback(text: string): boolean {
   const address = parseAddress(text);

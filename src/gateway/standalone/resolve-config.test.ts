@@ -1,8 +1,9 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { formatAddress } from '#base/host-port';
 import { parseRate } from '#base/rate';
-import { formatAddress, parseAddress } from './config-values.ts';
+import { parseAddress } from './config-values.ts';
 import { resolveGatewayConfig } from './resolve-config.ts';
 
 const small = { listen: '127.0.0.1:8080', routes: [{ service: 'web' }], services: { web: { backends: ['127.0.0.1:3000'] } } };

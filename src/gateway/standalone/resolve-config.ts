@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { parseDurationMs } from '#base/duration';
+import { formatAddress } from '#base/host-port';
 import { type Name, parseName } from '#base/name';
 import type { InstanceId } from '#model/instance';
 import { nearest } from '#model/nearest';
@@ -10,7 +11,7 @@ import { resolveTraffic } from '#model/traffic';
 import { DEFAULT_BALANCE, makeBalancer } from '#policy/balance/balancers';
 import type { Address } from '#world/world';
 import { type GatewayInput, gatewaySchema, type ServiceInput } from './config-schema.ts';
-import { addressOf, formatAddress } from './config-values.ts';
+import { addressOf } from './config-values.ts';
 import { listenerIssues, listenersOf, type PlannedListener } from './resolve-listeners.ts';
 
 /** All a gateway of its own needs to run, with every default filled in. */

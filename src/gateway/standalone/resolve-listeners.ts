@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { parseDurationMs } from '#base/duration';
+import { formatAddress } from '#base/host-port';
 import type { Name } from '#base/name';
 import { nearest } from '#model/nearest';
 import type { SpecIssue } from '#model/spec-issues';
@@ -9,7 +10,7 @@ import type { Address } from '#world/world';
 import type { ConnectionLimits, ListenerSettings } from '../dataplane/listener-settings.ts';
 import type { TlsSettings } from '../tls/tls-settings.ts';
 import type { GatewayInput } from './config-schema.ts';
-import { addressOf, formatAddress, overlap } from './config-values.ts';
+import { addressOf, overlap } from './config-values.ts';
 import { autoIssues, type PlannedAuto, plannedAutoOf } from './resolve-acme.ts';
 
 /** A listener of the file. What it needs of other files has not been read yet. */

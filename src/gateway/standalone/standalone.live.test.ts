@@ -207,3 +207,33 @@ test('under peak EWMA a backend that fails fast is asked once and then left alon
   equal(inTurns, 20);
   ok(byLatency <= 1, `${byLatency} of 60`);
 });
+
+test('a backend with an IPv6 address is asked with a Host that strict servers take, and is told as it is written', async (t) => {
+  const hosts = new Set<string | undefined>();
+  const server = createServer((request, response) => {
+    hosts.add(request.headers.host);
+    response.end('fine');
+  });
+  const isBound = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(0, '::1', () => resolve(true));
+  });
+  if (!isBound) {
+    t.skip('this machine has no IPv6 loopback address');
+    return;
+  }
+  const bound = server.address();
+  const written = `[::1]:${typeof bound === 'object' && bound !== null ? bound.port : 0}`;
+  {
+    await using gateway = await startStandalone(world, fileWith({ backends: [written], check: quick }));
+    await allPass(gateway, 1);
+    const { services } = await gateway.status();
+    deepEqual(
+      services['gateway/web']?.backends.map(({ name, address }) => [name, address]),
+      [[written, written]],
+    );
+    deepEqual([...hosts], [written]);
+  }
+  server.closeAllConnections();
+  server.close();
+});

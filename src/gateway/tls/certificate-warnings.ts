@@ -1,3 +1,4 @@
+import { formatAddress } from '#base/host-port';
 import type { Route } from '#model/route';
 import type { UnixMs } from '#world/world';
 import type { PublicListener } from '../public-listeners.ts';
@@ -27,7 +28,7 @@ export function certificateWarnings(listeners: readonly Listener[], routes: read
     const exact = new Choices({ ...settings.tls, unknownNames: 'reject' });
     for (const host of hosts)
       if (exact.find(host) === undefined && auto?.names.includes(host) !== true)
-        warnings.add(`no certificate of the listener at ${address.host}:${address.port} has the name ${host}: clients refuse what they get`);
+        warnings.add(`no certificate of the listener at ${formatAddress(address)} has the name ${host}: clients refuse what they get`);
   }
   return [...warnings];
 }

@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { messageOf, PlatformError } from '#base/errors';
+import { formatAddress } from '#base/host-port';
 import { onAbort } from '#base/signal';
 import type { Address, Log, Network, NetworkRequest, NetworkResponse, NetworkServer, ServedRequest } from '../world.ts';
 
@@ -41,7 +42,7 @@ export class NodeNetwork implements Network {
   }
 
   async #attempt(address: Address, request: NetworkRequest, options: RequestOptions): Promise<Attempt> {
-    const target = `${request.method} ${address.host}:${address.port}${request.path.split('?')[0]}`;
+    const target = `${request.method} ${formatAddress(address)}${request.path.split('?')[0]}`;
     const facts = { host: address.host, port: address.port, method: request.method };
     if (options.signal?.aborted) throw abortedError(target, options.signal);
     const outcome = Promise.withResolvers<Attempt>();
@@ -102,7 +103,7 @@ export class NodeNetwork implements Network {
   }
 
   async probe(address: Address, options: RequestOptions): Promise<void> {
-    const target = `connect to ${address.host}:${address.port}`;
+    const target = `connect to ${formatAddress(address)}`;
     if (options.signal?.aborted) throw abortedError(target, options.signal);
     const outcome = Promise.withResolvers<void>();
     const socket = connect({ host: address.host, port: address.port }, outcome.resolve);
@@ -129,7 +130,7 @@ function abortedError(target: string, signal: AbortSignal | undefined): Platform
 }
 
 function listenError(address: Address, error: NodeJS.ErrnoException): PlatformError {
-  const where = `${address.host}:${address.port}`;
+  const where = formatAddress(address);
   if (error.code === 'EADDRINUSE') {
     return new PlatformError('LOCKED', `Cannot listen on ${where}, because another process has the port`, { ...address }, { cause: error });
   }
