@@ -1,10 +1,12 @@
 import { deepEqual } from 'node:assert/strict';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { type LiveDataplane, startDataplane } from './fixture-dataplane.ts';
+import type { AccessLog } from './access-log.ts';
+import { Http2Client, type LiveDataplane, startDataplane } from './fixture-dataplane.ts';
 import { CODE, FLAG, FRAME, FrameClient, fieldsOf, frame, headers } from './fixture-frames.ts';
 import { backendAt, pause, routeTo, until } from './live-fixture.ts';
 import { RecordingBackend } from './recording-backend.ts';
+import { anyNameTls } from './tls/tls-fixture.ts';
 
 /** Why a connection of HTTP/2 ends, or does not, and what its client is told of that. */
 
@@ -53,3 +55,25 @@ for (const [how, { code, end }] of Object.entries(ENDINGS))
     await client.ended();
     deepEqual([client.goawayCode, client.isOver(1), client.text(1)], [code, false, 'half']);
   });
+
+test('a client over TLS that cuts its connection just before an answer is written is gone, with all it waited for', async () => {
+  using backend = new RecordingBackend();
+  const asked: Socket[] = [];
+  backend.answer = (socket) => asked.push(socket);
+  using live = await startDataplane([routeTo([backendAt(1, await backend.listen())])], { tls: await anyNameTls(['h2']) });
+  const { plane } = live.dataplane;
+  const raw = connect(live.address);
+  raw.on('error', () => undefined);
+  using client = new Http2Client(live.address, { socket: raw, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+  const answers = Promise.all([client.ask(), client.ask()]);
+  await until(() => asked.length === 2, 'both requests are at the backend');
+  // An answer is counted in the turn of the event loop at whose end it is written: the cut is not seen before.
+  const log: Pick<AccessLog, 'add'> = { add: () => raw.resetAndDestroy() };
+  plane.accessLog = log as AccessLog;
+  const bytes = 200_000;
+  asked[0]?.write(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${bytes}\r\n\r\n`), Buffer.alloc(bytes)]));
+  const inFlight = () => live.dataplane.services.get('shop/web')?.inFlight;
+  await until(() => plane.clients.size === 0 && inFlight() === 0, 'the client is gone', 2_000).catch(() => undefined);
+  deepEqual([plane.clients.size, inFlight()], [0, 0]);
+  await answers;
+});

@@ -93,7 +93,7 @@ export class FrontDoor {
     });
     this.#tls.secure(socket, origin, (secured, its) => {
       opening.delete(socket);
-      if (secured.alpnProtocol === 'h2') this.#serve(() => new Http2Connection(this.#plane, secured, its));
+      if (secured.alpnProtocol === 'h2') this.#serve(() => new Http2Connection(this.#plane, secured, its, socket));
       else this.#serveBytes(its, (user) => new TlsWire(secured, socket, user, this.#plane.readBuffer), secured);
     });
   }

@@ -18,7 +18,16 @@ function known(givesRequest: boolean) {
 
 /** A handle on which each write ends as told. */
 function handle(writeBuffer: (request: object | null) => number | WriteWrap) {
-  return { writeBuffer, useUserBuffer: () => undefined, readStart: () => 0, readStop: () => 0, onread: () => undefined, writeQueueSize: 0, wire: undefined };
+  return {
+    writeBuffer,
+    useUserBuffer: () => undefined,
+    readStart: () => 0,
+    readStop: () => 0,
+    onread: () => undefined,
+    writeQueueSize: 0,
+    bytesWritten: 0,
+    wire: undefined,
+  };
 }
 
 test('the Node that runs this has an interface that wires know: writes need not go through streams', () => {

@@ -10,6 +10,7 @@ export interface StreamHandle {
   readStop?(): number;
   onread?: (this: StreamHandle, bytes: ArrayBuffer | undefined) => Buffer | undefined;
   readonly writeQueueSize?: number;
+  readonly bytesWritten?: number;
   /** Whose handle it is: one function serves the reads of all. */
   wire?: unknown;
 }
@@ -40,6 +41,16 @@ let spare: WriteRequest<never> | undefined;
 /** The handle of a socket, whatever it has of what is known here. */
 export function handleOf(socket: object): StreamHandle | null {
   return (socket as { readonly _handle: StreamHandle | null })._handle;
+}
+
+/**
+ * Where a TLS stands still: how many bytes it has handed to `raw`, the connection below it, while it has others and none are under way there. -1: it does not. The same twice,
+ * with a turn of the event loop between: its last write has failed, of which Node does not always tell, and none will ever be over.
+ */
+export function standsStillAt(tls: object, raw: object): number {
+  if ((handleOf(tls)?.writeQueueSize ?? 0) === 0) return -1;
+  const below = handleOf(raw);
+  return (below?.writeQueueSize ?? 0) > 0 ? -1 : (below?.bytesWritten ?? 0);
 }
 
 /**

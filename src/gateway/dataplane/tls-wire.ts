@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import { after, soon } from './clock.ts';
 import { resetSocket } from './reset-socket.ts';
-import { handleOf, internals, type StreamHandle, type WriteRequest, writtenFor } from './stream-internals.ts';
+import { handleOf, internals, type StreamHandle, standsStillAt, type WriteRequest, writtenFor } from './stream-internals.ts';
 import type { WireUser } from './wire.ts';
 
 /** Beyond it a wire says that it is pending. */
@@ -111,21 +111,20 @@ export class TlsWire {
     }
     // What is under way may not be ours, but a ticket or an answer to a change of keys: nobody tells its end.
     const wait = ++this.#waits;
-    soon(() => this.#look(wait, 0));
+    soon(() => this.#look(wait, -1));
   }
 
-  /** `stuckBytes`: so many the TLS had at the last look while nothing was under way below. */
-  #look(wait: number, stuckBytes: number): void {
+  /** `before`: where it stood still at the last look. */
+  #look(wait: number, before: number): void {
     if (!this.#isAwaited || this.#isClosed || wait !== this.#waits) return;
-    const bytes = this.#handle?.writeQueueSize ?? 0;
-    if (bytes === 0) {
+    if ((this.#handle?.writeQueueSize ?? 0) === 0) {
       this.#written();
       return;
     }
-    const isUnderWay = (handleOf(this.#raw)?.writeQueueSize ?? 0) > 0;
-    // T4. What the kernel took at once is over a turn later: one look alone tells nothing.
-    if (!isUnderWay && bytes === stuckBytes) this.#broke(-constants.errno.EPIPE);
-    else after(lookAgainMs, () => this.#look(wait, isUnderWay ? 0 : bytes));
+    const at = standsStillAt(this.#socket, this.#raw);
+    // T4.
+    if (at >= 0 && at === before) this.#broke(-constants.errno.EPIPE);
+    else after(lookAgainMs, () => this.#look(wait, at));
   }
 
   writeText(text: string): boolean {

@@ -6,6 +6,7 @@ import { IntrusiveList } from '../intrusive-list.ts';
 import { LIMITS } from '../limits.ts';
 import type { Origin } from '../origin.ts';
 import type { Plane } from '../plane.ts';
+import { standsStillAt } from '../stream-internals.ts';
 import { END_STREAM, ERROR_CODE } from './error-codes.ts';
 import { Http2Stream } from './http2-stream.ts';
 
@@ -49,6 +50,9 @@ export class Http2Connection implements Client {
   readonly streams = new IntrusiveList<Http2Stream>();
 
   readonly #socket: Socket;
+  /** The TCP connection below, if the socket is a TLS. */
+  readonly #raw: Socket | undefined;
+  #stoodStillAt = -1;
   readonly #session: ServerHttp2Session;
   readonly #openedAt: number;
   /** It has acknowledged our settings. Before that Node does not hold it to them. */
@@ -63,8 +67,8 @@ export class Http2Connection implements Client {
   #strayBytes = 0;
   #strayBytesBefore = 0;
 
-  /** Takes over a socket whose protocol is known to be HTTP/2, with all that has come on it. */
-  constructor(plane: Plane, socket: Socket, origin: Origin) {
+  /** Takes over a socket whose protocol is known to be HTTP/2, with all that has come on it; `raw` is what it runs over, if it is a TLS. */
+  constructor(plane: Plane, socket: Socket, origin: Origin, raw?: Socket) {
     const now = plane.tick();
     this.plane = plane;
     this.origin = origin;
@@ -73,6 +77,7 @@ export class Http2Connection implements Client {
     this.#openedAt = now;
     this.#idleSince = now;
     this.#socket = socket;
+    this.#raw = raw;
     plane.clientsAccepted++;
     plane.clients.add(this);
     plane.unproven.add(this);
@@ -113,6 +118,10 @@ export class Http2Connection implements Client {
       return;
     }
     this.#endedBy = now + LIMITS.lingerMs;
+    if (this.#standsStill()) {
+      this.destroy();
+      return;
+    }
     if (this.#isFlooded(now)) {
       this.plane.countRefusal('h2-flood');
       this.#end(ERROR_CODE.enhanceYourCalm);
@@ -166,6 +175,13 @@ export class Http2Connection implements Client {
     const accepted = new Http2Stream(this, stream);
     this.streams.add(accepted);
     accepted.begin(fields, (flags & END_STREAM) !== 0);
+  }
+
+  /** What is written gets no further since the last look: its client has cut the connection, of which the session hears nothing while it waits for that. */
+  #standsStill(): boolean {
+    const before = this.#stoodStillAt;
+    this.#stoodStillAt = this.#raw === undefined ? -1 : standsStillAt(this.#socket, this.#raw);
+    return before >= 0 && before === this.#stoodStillAt;
   }
 
   /** Whether frames that serve nobody come faster than any client needs them, whatever they are. */
