@@ -258,6 +258,28 @@ test('what a client sends through a tunnel over TLS reaches a backend that has e
   server.close();
 });
 
+test('a client that ends its connection in the middle of its handshake is gone', async () => {
+  const hello = Promise.withResolvers<Buffer>();
+  const listener = createServer((socket) => socket.once('data', (bytes) => hello.resolve(bytes)).on('error', () => undefined));
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  const asking = connectSecure({ ...(listener.address() as { readonly port: number }), host: '127.0.0.1' });
+  asking.on('error', () => undefined);
+  const bytes = await hello.promise;
+  asking.destroy();
+  listener.close();
+  using live = await startDataplane([], { tls: await anyNameTls(['http/1.1']) });
+  const { opening, tls } = live.dataplane.plane;
+  const client = connect({ ...live.address, allowHalfOpen: true });
+  client.on('error', () => undefined);
+  client.write(bytes);
+  await new Promise((resolve) => client.once('data', resolve));
+  deepEqual(opening.size, 1);
+  client.end();
+  await until(() => opening.size === 0, 'it is gone', 2_000).catch(() => undefined);
+  client.destroy();
+  deepEqual([opening.size, tls.errors.get('reset')], [0, 1]);
+});
+
 test('a client that cut its connection over TLS while it was not read is gone once an answer to it cannot be written', async () => {
   let backendSide: Socket | undefined;
   const server = createServer((socket) => {

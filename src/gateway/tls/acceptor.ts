@@ -54,17 +54,24 @@ export class Acceptor {
       sessionIdContext: tickets.name,
       ...(policy === undefined ? {} : { ca: policy.authorities, requestCert: true, rejectUnauthorized: policy.isRequired }),
     });
-    this.#server.on('secureConnection', (socket) => this.#settle(socket)?.secured(socket));
+    this.#server.on('secureConnection', (socket) => {
+      socket.allowHalfOpen = true;
+      this.#settle(socket)?.secured(socket);
+    });
     this.#server.on('tlsClientError', (error, socket) => this.#settle(socket)?.failed(error));
   }
 
-  /** Takes a socket whose unread bytes begin with the hello. Exactly one of the outcomes follows unless the socket closes. */
+  /** Takes a socket whose unread bytes begin with the hello. Exactly one of the outcomes follows. */
   accept(raw: Socket, outcome: Outcome): void {
     const id = idOf(raw);
     this.#pending.set(id, outcome);
     raw.once('close', () => {
-      if (this.#pending.get(id) === outcome) this.#pending.delete(id);
+      if (this.#pending.get(id) !== outcome) return;
+      this.#pending.delete(id);
+      outcome.failed(Object.assign(new Error('The connection was closed within the handshake'), { code: 'ECONNRESET' }));
     });
+    // Who ends its side within the handshake does not wait for the end of that: the TLS over it takes this from it, and may be half open later.
+    raw.allowHalfOpen = false;
     this.#server.emit('connection', raw);
   }
 

@@ -40,15 +40,20 @@ export class TlsDoor {
   /** Takes a paused socket; calls back when it is secure, else ends it: in time, and whatever the client does. */
   secure(raw: Socket, origin: Origin, opened: (socket: TLSSocket, origin: Origin) => void): void {
     // Wall-clock over the whole handshake: drip-feeding does not extend it.
+    let isLate = false;
     const deadline = after(LIMITS.handshakeTimeoutMs, () => {
+      isLate = true;
       this.#state.countError('timeout');
       raw.destroy();
     });
     raw.once('close', () => deadline[Symbol.dispose]());
+    const failed = (error: NodeJS.ErrnoException) => {
+      if (!isLate) this.#state.countError(reasonOf(error));
+    };
     this.#readHello(raw, (hello) => {
       const challenge = this.#state.challenges.acceptorFor(hello);
       if (challenge !== undefined) {
-        challenge.accept(raw, { secured: (socket) => this.#endShown(socket, raw), failed: (error) => this.#state.countError(reasonOf(error)) });
+        challenge.accept(raw, { secured: (socket) => this.#endShown(socket, raw), failed });
         return;
       }
       const choice = this.#choices.find(hello.serverName);
@@ -67,7 +72,7 @@ export class TlsDoor {
             tls: { version: socket.getProtocol() ?? '', choice, hosts: new HostCheck(choice, this.#choices), client: clientOf(socket) },
           });
         },
-        failed: (error) => this.#state.countError(reasonOf(error)),
+        failed,
       });
     });
   }
