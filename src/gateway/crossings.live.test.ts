@@ -145,6 +145,31 @@ async function fillClient(live: LiveDataplane, client: Socket, bytes: number): P
   return isOver() && wire()?.isPending === true;
 }
 
+test('an answer that is cut off takes nothing with it of what came before, though its client has sent more', async () => {
+  using backend = new RecordingBackend();
+  const asked: Socket[] = [];
+  backend.answer = (socket) => asked.push(socket);
+  using live = await startDataplane([routeTo([backendAt(1, await backend.listen())])]);
+  const client = new RawClient(live.address);
+  client.socket.pause();
+  client.send(`${get('/1')}${get('/2')}`);
+  await until(() => asked.length === 1, 'the first is at the backend');
+  asked[0]?.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst');
+  await until(() => asked.length === 2, 'the second is at the backend');
+  // More than is read ahead: the rest waits in the kernel, and a connection that is closed over it is reset.
+  client.send(get('/more').repeat((4 * LIMITS.aheadBytes) / get('/more').length));
+  await pause(50);
+  asked[1]?.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsec');
+  await pause(20);
+  asked[1]?.destroy();
+  await pause(50);
+  client.socket.resume();
+  const text = await client.ended();
+  client.close();
+  match(text, /\r\n\r\nfirst.*\r\n\r\nsec$/s);
+  equal(backend.requests.length, 2);
+});
+
 const LATE: Readonly<Record<string, (client: Socket) => void>> = { '': () => undefined, ', having ended its own side': (client) => client.end() };
 for (const [how, wait] of Object.entries(LATE))
   test(`an answer that ends its connection comes whole to a client that takes its end late${how}`, async () => {

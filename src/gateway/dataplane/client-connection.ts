@@ -326,7 +326,9 @@ export class ClientConnection implements WireUser, ClientStream, Client {
 
   cutOff(): void {
     if (this.#framer.isVersion10) this.wire.reset();
-    else this.wire.destroy();
+    else if (this.#phase === PHASE.tunnel || this.wire.isPending) this.wire.destroy();
+    // Its framing says that it is not whole. What there is of it, and answers before it, would be lost with a connection that is closed over bytes that were not read.
+    else this.#linger();
   }
 
   beginTunnel(source: Buffer, head: Head, end: number): void {
