@@ -29,18 +29,30 @@ export interface AccessEntry extends RequestRecord {
 
 /** Bounds of the log: lines waiting in memory, bytes per file, files. */
 export const ACCESS_LOG = { waitingLines: 20_000, fileBytes: 16 * 1024 * 1024, files: 4 } as const;
+const NEWLINE = 10;
 
-/** JSON lines in a file that is rotated by size. Adding only queues; `flush` is called off the path of requests. Lines that find the queue full are dropped and counted. */
+/**
+ * JSON lines in a file that is rotated by size. Adding only queues; `flush` is called off the path of requests. Lines that find the queue full, or the disk, are dropped
+ * and counted; `tell` is told once when that begins, and once when it is over.
+ *
+ * A1: the file in use is closed only when the next one is open, so that its number never stands for something else.
+ */
 export class AccessLog implements Disposable {
   readonly #path: string;
+  readonly #tell: (message: string) => void;
   #lines: string[] = [];
   #file: number;
   #sizeBytes: number;
   #isWriting = false;
+  /** The last line in the file is not whole. */
+  #isTorn = false;
+  #isLosing = false;
+  #isStuck = false;
   dropped = 0;
 
-  constructor(path: string) {
+  constructor(path: string, tell: (message: string) => void) {
     this.#path = path;
+    this.#tell = tell;
     this.#file = openSync(path, 'a', 0o600);
     this.#sizeBytes = statSync(path).size;
   }
@@ -57,28 +69,64 @@ export class AccessLog implements Disposable {
   flush(): void {
     if (this.#isWriting || this.#lines.length === 0) return;
     if (this.#sizeBytes > ACCESS_LOG.fileBytes) this.#rotate();
-    const bytes = Buffer.from(this.#lines.join(''));
+    const bytes = Buffer.from((this.#isTorn ? '\n' : '') + this.#lines.join(''));
     this.#lines = [];
     this.#isWriting = true;
-    write(this.#file, bytes, 0, bytes.length, null, (error) => {
-      this.#isWriting = false;
-      if (error) this.dropped++;
-      else this.#sizeBytes += bytes.length;
-    });
+    this.#write(bytes);
   }
 
   [Symbol.dispose](): void {
     closeSync(this.#file);
   }
 
+  /** A disk that is getting full takes a part. */
+  #write(bytes: Buffer): void {
+    write(this.#file, bytes, 0, bytes.length, null, (error, written) => {
+      if (!error && written > 0) {
+        this.#sizeBytes += written;
+        this.#isTorn = bytes[written - 1] !== NEWLINE;
+        if (written < bytes.length) {
+          this.#write(bytes.subarray(written));
+          return;
+        }
+      }
+      this.#isWriting = false;
+      if (error) this.#lost(bytes, error.code ?? error.message);
+      else if (this.#isLosing) {
+        this.#isLosing = false;
+        this.#tell(`the access log ${this.#path} is written again; ${this.dropped} lines were lost so far`);
+      }
+    });
+  }
+
+  #lost(bytes: Buffer, cause: string): void {
+    for (const byte of bytes) if (byte === NEWLINE) this.dropped++;
+    if (this.#isLosing) return;
+    this.#isLosing = true;
+    this.#tell(`the access log ${this.#path} cannot be written (${cause}): lines are lost and counted until it can; make room on its disk`);
+  }
+
   #rotate(): void {
-    closeSync(this.#file);
-    for (let i = ACCESS_LOG.files - 1; i >= 1; i--) {
-      const from = i === 1 ? this.#path : `${this.#path}.${i - 1}`;
-      if (existsSync(from)) renameSync(from, `${this.#path}.${i}`);
+    const next = `${this.#path}.next`;
+    try {
+      // A1.
+      const file = openSync(next, 'a', 0o600);
+      closeSync(this.#file);
+      this.#file = file;
+      this.#sizeBytes = 0;
+      this.#isTorn = false;
+      for (let i = ACCESS_LOG.files - 1; i >= 1; i--) {
+        const from = i === 1 ? this.#path : `${this.#path}.${i - 1}`;
+        if (existsSync(from)) renameSync(from, `${this.#path}.${i}`);
+      }
+      renameSync(next, this.#path);
+      this.#isStuck = false;
+    } catch (error) {
+      if (this.#isStuck) return;
+      this.#isStuck = true;
+      const { code, message } = error as NodeJS.ErrnoException;
+      this.#tell(`the access log ${this.#path} cannot be rotated (${code ?? message}): it goes on in the same file, and that is tried again`);
     }
-    this.#file = openSync(this.#path, 'a', 0o600);
-    this.#sizeBytes = 0;
   }
 }
 

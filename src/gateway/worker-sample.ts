@@ -4,6 +4,8 @@ import type { Histogram } from './dataplane/histogram.ts';
 import type { Service } from './dataplane/service.ts';
 import type { BackendObservation, BackendSample, HistogramSample, ServiceSample, WorkerSample } from './worker-protocol.ts';
 
+let lastResidentBytes = 0;
+
 /** The counters of a data plane as they are sent to the parent. */
 export function takeSample(dataplane: Dataplane): WorkerSample {
   const { plane } = dataplane;
@@ -27,11 +29,21 @@ export function takeSample(dataplane: Dataplane): WorkerSample {
     tlsHandshakes: { ...plane.tls.handshakes },
     tlsErrors: Object.fromEntries(plane.tls.errors),
     accessLogDropped: plane.accessLog?.dropped ?? 0,
-    memoryBytes: process.memoryUsage.rss(),
+    memoryBytes: residentBytes(),
     cpuMs: (usage.user + usage.system) / 1_000,
     services,
     backends,
   };
+}
+
+/** Of this process. */
+function residentBytes(): number {
+  try {
+    lastResidentBytes = process.memoryUsage.rss();
+  } catch {
+    // The system is asked by a file, and there may be too many open: then it is what it was last.
+  }
+  return lastResidentBytes;
 }
 
 /** What the parent should know of a backend at once. */

@@ -148,7 +148,7 @@ function serveReports(dataplane: Dataplane, send: (message: FromWorker) => void)
 }
 
 function startAccessLog(dataplane: Dataplane, path: string): void {
-  const log = new AccessLog(path);
+  const log = new AccessLog(path, (message) => process.stderr.write(`gateway worker: ${message}\n`));
   dataplane.plane.accessLog = log;
   every(accessFlushMs, () => log.flush());
 }
