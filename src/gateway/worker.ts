@@ -2,6 +2,7 @@ import { messageOf } from '#base/errors';
 import { AccessLog } from './access-log.ts';
 import { after, every, soon } from './dataplane/clock.ts';
 import { Dataplane } from './dataplane/dataplane.ts';
+import { keepFilesFree } from './open-files.ts';
 import type { FromWorker, ToWorker } from './worker-protocol.ts';
 import { observe, takeSample } from './worker-sample.ts';
 
@@ -54,6 +55,7 @@ export function runWorker(channel: NodeJS.Process): void {
     if (message.kind === 'start') {
       dataplane = new Dataplane(Uint8Array.from(message.seed));
       serveReports(dataplane, send);
+      every(reportMs, keepFilesFree(dataplane.plane.connections, tell));
       if (message.accessLogPath !== undefined) startAccessLog(dataplane, message.accessLogPath);
       return;
     }
@@ -148,7 +150,12 @@ function serveReports(dataplane: Dataplane, send: (message: FromWorker) => void)
 }
 
 function startAccessLog(dataplane: Dataplane, path: string): void {
-  const log = new AccessLog(path, (message) => process.stderr.write(`gateway worker: ${message}\n`));
+  const log = new AccessLog(path, tell);
   dataplane.plane.accessLog = log;
   every(accessFlushMs, () => log.flush());
+}
+
+/** What an operator should know; the parent's log has it. */
+function tell(message: string): void {
+  process.stderr.write(`gateway worker: ${message}\n`);
 }

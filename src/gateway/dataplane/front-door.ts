@@ -44,7 +44,8 @@ export class FrontDoor {
   accept(socket: Socket): void {
     const { clients, opening, connections } = this.#plane;
     const { connections: most = LIMITS.clientConnections } = this.#settings.limits ?? {};
-    const refusal = clients.size + opening.size >= most ? 'total' : opening.size >= LIMITS.opening ? 'opening' : undefined;
+    const open = clients.size + opening.size;
+    const refusal = open >= most ? 'total' : open >= connections.room ? 'files' : opening.size >= LIMITS.opening ? 'opening' : undefined;
     if (refusal !== undefined) {
       connections.refused[refusal]++;
       socket.destroy();

@@ -134,6 +134,8 @@ export function answerTo(failure: TryFailure, wasSent: boolean, isIdempotent: bo
       return { status: 504, error: 'http_response_timeout', details: 'the backend did not answer in time', end: 'sH' };
     case 'malformed':
       return { status: 502, error: 'http_protocol_error', details: 'the backend broke the protocol', end: 'SH' };
+    case 'exhausted':
+      return { status: 503, error: 'connection_limit_reached', details: 'the gateway cannot open another connection', retryAfterSeconds: 1, end: 'RC' };
     case 'refused':
       return { status: 502, error: 'connection_refused', details: 'no backend accepted a connection; the request was not sent', end: 'SC' };
     default:

@@ -10,7 +10,7 @@ import { keptForMs, LIMITS } from './limits.ts';
 import { PipelinedTry } from './pipelined-try.ts';
 import type { Plane } from './plane.ts';
 import { Views } from './views.ts';
-import { Wire, type WireUser } from './wire.ts';
+import { isExhausted, Wire, type WireUser } from './wire.ts';
 
 /** Instead of an offset: nothing more can be done now. */
 const STOP = -1;
@@ -347,7 +347,7 @@ export class PipelinedConnection implements WireUser {
       stream.flush();
       this.#keeps = false;
       this.#finish(first);
-    } else this.#end(!this.isConnected ? 'refused' : this.#hasAnswered ? 'stale' : 'empty');
+    } else this.#end(!this.isConnected ? (isExhausted(error) ? 'exhausted' : 'refused') : this.#hasAnswered ? 'stale' : 'empty');
   }
 
   /** P4. `failure` is the first one's, if its answer has not begun; nobody was refused alone. */
@@ -363,7 +363,7 @@ export class PipelinedConnection implements WireUser {
       if (each.isAnswering) {
         if (exchange.service?.backendFailed(this.backend, this.#plane.now())) this.#plane.onReport();
         exchange.cutOff('SD');
-      } else exchange.tries.fail(each, each === first || failure === 'refused' ? failure : 'stale');
+      } else exchange.tries.fail(each, each === first || failure === 'refused' || failure === 'exhausted' ? failure : 'stale');
     }
     this.#plane.leftBackend(this.backend);
     return STOP;

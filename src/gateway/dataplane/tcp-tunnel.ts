@@ -11,7 +11,7 @@ import type { Service } from './service.ts';
 import type { TunnelEnd } from './tcp-counts.ts';
 import { type DrainedTunnel, earliestEnd, type TunnelDrain } from './tunnel-drain.ts';
 import { TunnelSide, type TunnelUser } from './tunnel-side.ts';
-import { type ClientWire, Wire, type WireUser } from './wire.ts';
+import { type ClientWire, isExhausted, Wire, type WireUser } from './wire.ts';
 
 /** A connection to be carried to a service. */
 export interface TunnelRequest {
@@ -220,7 +220,7 @@ export class TcpTunnel implements Client, TunnelUser, DrainedTunnel {
     const now = this.#plane.tick();
     if (this.#isOver || (side !== this.#client && side !== this.#server)) return;
     if (side === this.#server && !this.#isConnected) {
-      this.#failed(now);
+      this.#failed(now, isExhausted(error) ? 'exhausted' : 'refused');
       return;
     }
     const other = this.#otherOf(side);
@@ -268,7 +268,7 @@ export class TcpTunnel implements Client, TunnelUser, DrainedTunnel {
   }
 
   /** The try has failed before anything was sent: another backend may have it. */
-  #failed(now: number): void {
+  #failed(now: number, failure: 'refused' | 'exhausted' = 'refused'): void {
     const backend = this.#backend as Backend;
     const { wire } = this.#server as TunnelSide;
     this.#server = undefined;
@@ -277,13 +277,15 @@ export class TcpTunnel implements Client, TunnelUser, DrainedTunnel {
     this.#tried ??= [];
     this.#tried.push(backend);
     const service = this.#service;
-    if (!backend.refuses) {
-      backend.refuses = true;
-      service.refresh();
+    if (failure === 'refused') {
+      if (!backend.refuses) {
+        backend.refuses = true;
+        service.refresh();
+      }
+      if (service.backendFailed(backend, now)) this.#plane.onReport();
     }
-    if (service.backendFailed(backend, now)) this.#plane.onReport();
     const facts = {
-      failure: 'refused',
+      failure,
       answerStarted: false,
       requestSent: false,
       idempotent: true,

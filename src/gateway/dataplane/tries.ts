@@ -124,15 +124,15 @@ export class Tries implements HeldRequest {
       upstream.backend.refuses = true;
       service.refresh();
     }
-    // A kept connection that went stale says nothing about its backend, and one found silent is out already.
-    if (failure !== 'stale' && failure !== 'silent' && service.backendFailed(upstream.backend, now)) plane.onReport();
+    // A kept connection that went stale says nothing about its backend, nor does what is missing here; and one found silent is out already.
+    if (failure !== 'stale' && failure !== 'silent' && failure !== 'exhausted' && service.backendFailed(upstream.backend, now)) plane.onReport();
     const decision = service.decideRetry(this.#factsOf(failure, 'timeout'), now);
     if (decision.retry) {
       this.#retry(service, failure);
       return;
     }
     // Nothing can happen twice: rather wait for one who answers than fail.
-    if (failure === 'refused' && (this.#sent === 0 || who.mayRepeat) && body.isReplayable) {
+    if ((failure === 'refused' || failure === 'exhausted') && (this.#sent === 0 || who.mayRepeat) && body.isReplayable) {
       this.#hold(service, now);
       return;
     }

@@ -9,7 +9,7 @@ import type { Plane } from './plane.ts';
 import type { Termination } from './request-account.ts';
 import type { RequestBody } from './request-body.ts';
 import type { UpstreamTry } from './upstream-try.ts';
-import { Wire, type WireUser } from './wire.ts';
+import { isExhausted, Wire, type WireUser } from './wire.ts';
 
 const STATE = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, ending: 5, closed: 6 } as const;
 
@@ -343,7 +343,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
       return;
     }
     if (state === STATE.connecting) {
-      this.failTry('refused');
+      this.failTry(isExhausted(error) ? 'exhausted' : 'refused');
       return;
     }
     if (state === STATE.head) {

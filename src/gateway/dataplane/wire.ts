@@ -21,6 +21,13 @@ export interface WireUser {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** No file, port or memory is left on this machine. */
+const EXHAUSTED: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
+
+/** Whether a connection failed for want of something here, whatever the other side is like. */
+export function isExhausted(error: NodeJS.ErrnoException | undefined): boolean {
+  return EXHAUSTED.has(error?.code);
+}
 const streamState = internals?.streamBaseState ?? new Int32Array(0);
 const readCount = internals?.kReadBytesOrError ?? 0;
 

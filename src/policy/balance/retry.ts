@@ -1,6 +1,7 @@
 /** How one try of a request at a backend ended without an answer that is passed on. */
 export type TryFailure =
   | 'refused' // no connection was made: nothing can have been processed
+  | 'exhausted' // this machine had nothing left to make a connection with: no backend is to blame
   | 'stale' // a kept connection ended before the first byte of an answer
   | 'empty' // a fresh connection ended before the first byte of an answer
   | 'silent' // the backend stopped answering while its peers went on
@@ -49,6 +50,8 @@ export function decideRetry(facts: TryFacts): RetryDecision {
   if (facts.answerStarted) return no('answer-started');
   // Who breaks the protocol once would again; a slow answer or one that says "not now" is worth a second try only where the service says so.
   if (facts.failure === 'malformed') return no('final');
+  // Elsewhere it would be the same.
+  if (facts.failure === 'exhausted') return no('final');
   if ((facts.failure === 'timeout' || facts.failure === 'status') && facts.optedIn !== true) return no('final');
   const nothingProcessed = facts.failure === 'refused' || !facts.requestSent;
   if (!nothingProcessed && !facts.idempotent) return no('not-safe');
