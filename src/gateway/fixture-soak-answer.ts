@@ -1,7 +1,5 @@
 import { type Ledger, mayRepeat, type Plan, patternOf, sumOf } from './fixture-soak-plan.ts';
 
-const stallMs = 1_000;
-
 /** An answer as a client got it, in any protocol. */
 export interface SoakAnswer {
   readonly status: number;
@@ -36,6 +34,7 @@ export function judgeAnswer(ledger: Ledger, plan: Plan, answer: SoakAnswer): voi
   if (isWhole) {
     if (body.length !== bytes) ledger.problem(`got a body of ${body.length} bytes for whole`, plan);
     ledger.count('whole');
+    ledger.whole.set(plan.token, status);
   } else {
     ledger.count('cut off');
     if (!ledger.broken.has(plan.token)) ledger.problem(`was cut off after ${body.length} bytes`, plan);
@@ -51,8 +50,10 @@ export function judgeSilence(ledger: Ledger, plan: Plan, how: string): void {
 function mayFail(ledger: Ledger, plan: Plan, status: number, own: string): boolean {
   if (plan.service === 'changing' && (status === 404 || status === 503)) return true;
   if (status < 502 || status > 504) return false;
-  if (status === 504 && ledger.worstStallMs > stallMs) return true;
-  if (ledger.broken.has(plan.token) || plan.service === 'changing') return true;
+  if (status === 504) return ledger.silent.has(plan.token) || ledger.hasStalledSince(plan);
+  if (status === 502 && ledger.broken.has(plan.token)) return true;
+  // The tries that it has were spent on busy backends, and the last one on a connection that ended meanwhile.
+  if (status === 502 && plan.fault === 'busy' && own.includes('connection_terminated')) return true;
   // It went out as the backend ended the connection: it may have been read; and of a body that comes with other requests it is not known whether it can be kept.
   const isFinal = !mayRepeat(plan) || plan.upload === 'chunked' || plan.uploadBytes >= 40_000;
   return isFinal && !ledger.arrived.has(plan.token) && own.includes('connection_terminated');

@@ -221,12 +221,16 @@ class BackendConnection {
     return true;
   }
 
-  #blame(): void {
-    for (const { plan } of this.#queue) if (plan !== undefined) this.#ledger.broken.add(plan.token);
+  #blame(isSilent = false): void {
+    for (const { plan } of this.#queue) {
+      if (plan === undefined) continue;
+      this.#ledger.broken.add(plan.token);
+      if (isSilent) this.#ledger.silent.add(plan.token);
+    }
   }
 
   async #break(how: 'reset' | 'end' | 'stop'): Promise<void> {
-    this.#blame();
+    this.#blame(how === 'stop');
     const { socket } = this;
     if (how === 'reset') {
       // It overtakes answers before it that were not read yet.
@@ -237,7 +241,7 @@ class BackendConnection {
       this.#isTunnel = true;
     }
     if (how !== 'reset' && !socket.destroyed) await new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    this.#blame();
+    this.#blame(how === 'stop');
   }
 
   #openTunnel(): void {

@@ -1,9 +1,8 @@
-import { connect, type Socket } from 'node:net';
-import type { Address } from '#world/world';
+import type { Socket } from 'node:net';
 import { ChunkedReader } from './dataplane/chunked-reader.ts';
 import { after, every } from './dataplane/clock.ts';
-import { resetSocket } from './dataplane/reset-socket.ts';
 import { judgeAnswer, judgeSilence } from './fixture-soak-answer.ts';
+import type { SoakConnection, SoakDoor } from './fixture-soak-door.ts';
 import { type Ledger, type Luck, type Plan, patternOf } from './fixture-soak-plan.ts';
 import { pause } from './live-fixture.ts';
 
@@ -11,8 +10,6 @@ import { pause } from './live-fixture.ts';
 const longestMs = 16_000;
 /** How long one that asks before it sends its body waits for an answer. */
 const askMs = 100;
-/** Beyond it the rest of an upload that is not wanted may take the answer with it (a reset overtakes what was not read yet). */
-const safeUploadBytes = 32_000;
 
 interface Reading {
   readonly status: number;
@@ -27,6 +24,7 @@ interface Reading {
 export class SoakClient {
   readonly #ledger: Ledger;
   readonly #luck: Luck;
+  readonly #connection: SoakConnection;
   readonly #socket: Socket;
   readonly #plans: readonly Plan[];
   /** Of the plans, how many were begun to be sent, and how many were answered. */
@@ -43,11 +41,12 @@ export class SoakClient {
   readonly #over = Promise.withResolvers<void>();
   #wake: () => void = () => undefined;
 
-  constructor(ledger: Ledger, luck: Luck, address: Address) {
+  constructor(ledger: Ledger, luck: Luck, door: SoakDoor) {
     this.#ledger = ledger;
     this.#luck = luck;
     this.#plans = Array.from({ length: 1 + luck.below(luck.isOneIn(3) ? 12 : 3) }, () => ledger.draw(luck));
-    this.#socket = connect({ ...address, allowHalfOpen: true });
+    this.#connection = door.open(luck, 'http/1.1');
+    this.#socket = this.#connection.socket;
     this.#socket.setNoDelay(luck.isOneIn(2));
   }
 
@@ -146,7 +145,6 @@ export class SoakClient {
       this.#wake();
     };
     this.#socket.once('drain', free);
-    this.#socket.once('close', free);
     await this.#until(() => isFree);
   }
 
@@ -161,7 +159,7 @@ export class SoakClient {
   #leave(): void {
     this.#hasLeft = true;
     const how = this.#luck.below(3);
-    if (how === 0) resetSocket(this.#socket);
+    if (how === 0) this.#connection.reset();
     else if (how === 1) this.#socket.end();
     this.#socket.destroy();
     this.#end();
@@ -194,10 +192,6 @@ export class SoakClient {
     const plan = this.#plans[this.#answered];
     const reading = this.#reading;
     if (plan === undefined) return;
-    const sent = this.#plans.slice(this.#answered, this.#sent);
-    const unread = sent.reduce((sum, { uploadBytes }) => sum + uploadBytes, 0);
-    const isUnwanted = sent.some(({ isEarly, service, token }) => isEarly || service === 'changing' || this.#ledger.broken.has(token));
-    if (!this.#hasLeft && unread > safeUploadBytes && isUnwanted) return;
     let next = this.#answered;
     if (reading !== undefined) {
       if (reading.kind === 'close') this.#finish(reading);

@@ -1,7 +1,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2';
-import type { Address } from '#world/world';
 import { after, every } from './dataplane/clock.ts';
 import { judgeAnswer, judgeSilence } from './fixture-soak-answer.ts';
+import { drained, type SoakConnection, type SoakDoor } from './fixture-soak-door.ts';
 import { type Ledger, type Luck, type Plan, patternOf } from './fixture-soak-plan.ts';
 import { pause } from './live-fixture.ts';
 
@@ -14,23 +14,25 @@ const cancel = 8;
 export class SoakHttp2Client {
   readonly #ledger: Ledger;
   readonly #luck: Luck;
+  readonly #connection: SoakConnection;
   readonly #session: ClientHttp2Session;
   #hasLeft = false;
 
-  constructor(ledger: Ledger, luck: Luck, address: Address) {
+  constructor(ledger: Ledger, luck: Luck, door: SoakDoor) {
     this.#ledger = ledger;
     this.#luck = luck;
     // With smaller windows a client would be taken for one that floods.
     const initialWindowSize = luck.pick([3_000, 10_000, 65_535, 1_000_000]);
-    this.#session = connect(`http://${address.host}:${address.port}`, { settings: { initialWindowSize, enablePush: false } });
-    // What ends a connection ends all its streams: an error of Node's client, or what the gateway takes for a flood.
+    const connection = door.open(luck, 'h2');
+    this.#connection = connection;
+    this.#session = connect('http://a', { createConnection: () => connection.socket, settings: { initialWindowSize, enablePush: false } });
     this.#session.on('error', () => this.#lost('an error'));
     this.#session.on('goaway', (code) => this.#lost(`code ${code}`));
   }
 
   #lost(why: string): void {
     if (this.#hasLeft) return;
-    this.#ledger.count(`HTTP/2 connection ended with ${why}`);
+    this.#ledger.problem(`a connection of HTTP/2 ended with ${why}`);
     this.#hasLeft = true;
   }
 
@@ -53,6 +55,7 @@ export class SoakHttp2Client {
   async #leaveLater(delayMs: number): Promise<void> {
     await pause(delayMs);
     this.#hasLeft = true;
+    if (this.#luck.isOneIn(3)) this.#connection.reset();
     this.#session.destroy();
   }
 
@@ -117,11 +120,7 @@ export class SoakHttp2Client {
       const size = 1 + luck.below(luck.isOneIn(4) ? 500 : 60_000);
       const isTaken = stream.write(body.subarray(at, at + size));
       at += size;
-      if (!isTaken)
-        await new Promise<void>((resolve) => {
-          stream.once('drain', resolve);
-          stream.once('close', resolve);
-        });
+      if (!isTaken) await drained(stream);
       if (luck.isOneIn(6)) await pause(luck.below(8));
     }
     if (!stream.destroyed && stream.writable) stream.end();

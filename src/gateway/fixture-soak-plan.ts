@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { monotonicNow } from './dataplane/clock.ts';
 import { Mutator } from './dataplane/fuzz.ts';
 
 /** One thing that a backend does wrong with a request; what it does to others on the same connection follows. */
@@ -40,6 +41,7 @@ export interface Plan {
 /** alone: one request a connection; piped: pipelined; changing: its routes and backends change all the time. */
 export type SoakService = 'alone' | 'piped' | 'changing';
 
+const longStallMs = 1_000;
 const FAULTS: readonly Fault[] = ['reset-before', 'end-before', 'reset-within', 'end-within', 'extra', 'says-close', 'closes', 'busy'];
 const SIZES = [0, 1, 17, 300, 4_000, 9_000, 40_000, 70_000, 200_000];
 
@@ -115,6 +117,10 @@ export class Ledger {
   readonly arrived = new Map<string, number>();
   /** Those of whom a backend broke a connection: they may fail. */
   readonly broken = new Set<string>();
+  /** Of them, those of whom one stopped in the middle of everything. */
+  readonly silent = new Set<string>();
+  /** Those whose answer came whole, with its status. */
+  readonly whole = new Map<string, number>();
   /** Those that must never come to a backend, and why. */
   readonly unsent = new Map<string, string>();
   /** How the gateway says that each ended. */
@@ -123,13 +129,33 @@ export class Ledger {
   readonly outcomes = new Map<string, number>();
   /** For how long this process stood still at most: what was too late by then may not have been. */
   worstStallMs = 0;
+  /** When it did so last for so long that answers may have been late for that. */
+  #stalledAt = Number.NEGATIVE_INFINITY;
+  readonly #drawnAt = new Map<string, number>();
   #next = 0;
 
   /** A new request. */
   draw(luck: Luck): Plan {
     const plan = drawPlan(luck, `t${(this.#next++).toString(36).padStart(6, '0')}`);
     this.plans.set(plan.token, plan);
+    this.#drawnAt.set(plan.token, monotonicNow());
     return plan;
+  }
+
+  stalled(forMs: number): void {
+    this.worstStallMs = Math.max(this.worstStallMs, forMs);
+    if (forMs > longStallMs) this.#stalledAt = monotonicNow();
+  }
+
+  hasStalledSince({ token }: Plan): boolean {
+    return this.#stalledAt > (this.#drawnAt.get(token) ?? 0);
+  }
+
+  /** At the end: each request was counted once by the data plane, and those that came whole as such. */
+  compareEnds(): void {
+    for (const [token, ends] of this.ends) if (ends.length > 1) this.problem('was counted more than once', this.plans.get(token));
+    for (const [token, status] of this.whole)
+      if (!this.ends.get(token)?.[0]?.includes(` ${status} -- `)) this.problem('came whole, which the gateway does not say', this.plans.get(token));
   }
 
   count(outcome: string): void {

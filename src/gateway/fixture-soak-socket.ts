@@ -1,6 +1,6 @@
-import { connect, type Socket } from 'node:net';
-import type { Address } from '#world/world';
+import type { Socket } from 'node:net';
 import { after } from './dataplane/clock.ts';
+import { drained, type SoakDoor } from './fixture-soak-door.ts';
 import { type Ledger, type Luck, patternOf } from './fixture-soak-plan.ts';
 import { pause } from './live-fixture.ts';
 
@@ -8,11 +8,11 @@ const longestMs = 16_000;
 const SIZES = [0, 1, 500, 20_000, 150_000, 700_000];
 
 /** One WebSocket's connection through the gateway: all that is sent comes back, and nothing else. Its backend sends back what it gets. */
-export async function runSoakSocket(ledger: Ledger, luck: Luck, address: Address): Promise<void> {
+export async function runSoakSocket(ledger: Ledger, luck: Luck, door: SoakDoor): Promise<void> {
   const plan = { ...ledger.draw(luck), method: 'GET', upload: 'none', uploadBytes: 0, service: luck.pick(['alone', 'piped'] as const) } as const;
   ledger.plans.set(plan.token, plan);
   const bytes = patternOf(plan.token, luck.pick(SIZES));
-  const socket = connect({ ...address, allowHalfOpen: true });
+  const { socket } = door.open(luck, 'http/1.1');
   const leavesAt = luck.isOneIn(3) ? luck.below(bytes.length + 1) : bytes.length;
   const got: Buffer[] = [];
   let hasEnded = false;
@@ -42,11 +42,7 @@ export async function runSoakSocket(ledger: Ledger, luck: Luck, address: Address
     const size = Math.min(leavesAt - at, 1 + luck.below(luck.isOneIn(3) ? 100 : 90_000));
     const isTaken = socket.write(bytes.subarray(at, at + size));
     at += size;
-    if (!isTaken)
-      await new Promise<void>((resolve) => {
-        socket.once('drain', resolve);
-        socket.once('close', () => resolve());
-      });
+    if (!isTaken) await drained(socket);
     if (luck.isOneIn(6)) await pause(luck.below(6));
   }
   if (leavesAt < bytes.length) {

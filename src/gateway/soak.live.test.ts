@@ -3,18 +3,21 @@ import { test } from 'node:test';
 import { parseName } from '#base/name';
 import { instanceIdOf } from '#model/instance';
 import type { Backend, Route, RouteSettings } from '#model/route';
-import type { Address } from '#world/world';
 import type { AccessEntry, AccessLog } from './access-log.ts';
+import { ClientConnection } from './dataplane/client-connection.ts';
 import { every, monotonicNow } from './dataplane/clock.ts';
 import type { Dataplane } from './dataplane/dataplane.ts';
+import { Http2Connection } from './dataplane/http2/http2-connection.ts';
 import { LIMITS } from './dataplane/limits.ts';
 import { startDataplane } from './fixture-dataplane.ts';
 import { SoakBackend } from './fixture-soak-backend.ts';
 import { SoakClient } from './fixture-soak-client.ts';
+import { SoakDoor } from './fixture-soak-door.ts';
 import { SoakHttp2Client } from './fixture-soak-http2.ts';
 import { Ledger, Luck, type SoakService } from './fixture-soak-plan.ts';
 import { runSoakSocket } from './fixture-soak-socket.ts';
 import { APP, backendAt, pause, routeTo, until } from './live-fixture.ts';
+import { anyNameTls } from './tls/tls-fixture.ts';
 
 /**
  * Clients and backends that do everything wrong that luck can think of, against one worker's data plane: `SEED=7 SECONDS=300 node --test src/gateway/soak.live.test.ts`
@@ -85,25 +88,36 @@ function underWay(dataplane: Dataplane): Readonly<Record<string, number>> {
   };
 }
 
-async function runClient(ledger: Ledger, luck: Luck, address: Address): Promise<void> {
+/** What the clients are that are still there, and how long they may stay. */
+function clientsLeft(dataplane: Dataplane): string {
+  const lines = dataplane.plane.clients.toArray().map((client) => {
+    const leftMs = (client.deadlineAt - monotonicNow()).toFixed(0);
+    if (client instanceof ClientConnection) return `HTTP/1.1 ${client.tls}, pending ${client.wire.isPending}, end sent ${client.wire.hasSentEnd}, ${leftMs} ms`;
+    return `HTTP/2, ${client instanceof Http2Connection ? client.streams.size : 0} streams, ${leftMs} ms`;
+  });
+  return lines.join('\n');
+}
+
+async function runClient(ledger: Ledger, luck: Luck, doors: readonly SoakDoor[]): Promise<void> {
+  const door = luck.pick(doors);
   const kind = luck.below(8);
-  if (kind === 0) await runSoakSocket(ledger, luck, address);
-  else if (kind <= 2) await new SoakHttp2Client(ledger, luck, address).run();
-  else await new SoakClient(ledger, luck, address).run();
+  if (kind === 0) await runSoakSocket(ledger, luck, door);
+  else if (kind <= 2) await new SoakHttp2Client(ledger, luck, door).run();
+  else await new SoakClient(ledger, luck, door).run();
 }
 
 /** Writes down how each request ended in the data plane, and how long this process stood still. */
 function follow(dataplane: Dataplane, ledger: Ledger): Disposable {
   const log: Pick<AccessLog, 'add'> = {
-    add({ path, protocol, status, end, tries, backend }: AccessEntry) {
+    add({ path, protocol, tls, status, end, tries, backend }: AccessEntry) {
       const token = path.split('/').at(-1) ?? '';
-      ledger.ends.set(token, [...(ledger.ends.get(token) ?? []), `${protocol} ${status} ${end} ${tries} ${backend}`]);
+      ledger.ends.set(token, [...(ledger.ends.get(token) ?? []), `${protocol} ${tls} ${status} ${end} ${tries} ${backend}`]);
     },
   };
   dataplane.plane.accessLog = log as AccessLog;
   let last = monotonicNow();
   return every(lookMs, () => {
-    ledger.worstStallMs = Math.max(ledger.worstStallMs, monotonicNow() - last - lookMs);
+    ledger.stalled(monotonicNow() - last - lookMs);
     last = monotonicNow();
   });
 }
@@ -115,11 +129,15 @@ test('each request gets its own answer, whole and once, whatever clients, backen
   const ports = await Promise.all(both.map(async (backend) => await backend.listen()));
   using live = await startDataplane(calmRoutes(ports, 1), { http2: true });
   const { dataplane } = live;
+  const secure = await dataplane.listen('secure', { host: '127.0.0.1', port: 0 }, { tls: await anyNameTls(['h2', 'http/1.1']) });
+  const bound = secure.address();
+  const securePort = typeof bound === 'object' && bound !== null ? bound.port : 0;
+  const doors = [new SoakDoor(live.address, false), new SoakDoor({ host: '127.0.0.1', port: securePort }, true)];
   using _ = follow(dataplane, ledger);
   const deadline = monotonicNow() + seconds * 1_000;
   const isOver = () => monotonicNow() > deadline || ledger.problems.length > 0;
   const lane = async (number: number) => {
-    for (let round = 0; !isOver(); round++) await runClient(ledger, new Luck(seed + number * 1_000_003 + round * 7_919), live.address);
+    for (let round = 0; !isOver(); round++) await runClient(ledger, new Luck(seed + number * 1_000_003 + round * 7_919), doors);
   };
   await Promise.all([changeRoutes(dataplane, ports, isOver), ...Array.from({ length: lanes }, async (_each, i) => await lane(i))]);
   const outcomes = JSON.stringify(Object.fromEntries(ledger.outcomes));
@@ -127,11 +145,12 @@ test('each request gets its own answer, whole and once, whatever clients, backen
     process.stderr.write(`seed ${seed}: ${outcomes}, stood still for ${ledger.worstStallMs.toFixed(0)} ms, ${memory()}\n`);
   deepEqual(ledger.problems, [], `seed ${seed}`);
   await until(() => Object.values(underWay(dataplane)).every((count) => count === 0), 'nothing is under way').catch(() => undefined);
-  deepEqual(underWay(dataplane), { clients: 0, opening: 0, unproven: 0, inFlight: 0, held: 0, tunnels: 0, busy: 0 });
+  deepEqual([underWay(dataplane), clientsLeft(dataplane)], [{ clients: 0, opening: 0, unproven: 0, inFlight: 0, held: 0, tunnels: 0, busy: 0 }, '']);
   const kept = () => [...dataplane.backends.values()].reduce((sum, { idle, pipeline }) => sum + idle.length + (pipeline?.size ?? 0), 0);
   const open = () => both.reduce((sum, { connections }) => sum + connections.size, 0);
   await until(() => kept() === open(), 'every connection that is open at a backend is kept by the gateway');
   ok(kept() <= dataplane.backends.size * (LIMITS.idlePerBackend + LIMITS.pipelineConnections), `${kept()} connections are kept`);
+  ledger.compareEnds();
   deepEqual(ledger.problems, [], `seed ${seed}`);
   ok((ledger.outcomes.get('whole') ?? 0) > 0, outcomes);
 });
