@@ -65,7 +65,10 @@ export class AnswerHeads {
         this.sourceEnd = sourceEnd;
         return SCAN.complete;
       }
-      if (++this.#informational > LIMITS.informationalAnswers) return SCAN.bad;
+      if (++this.#informational > LIMITS.informationalAnswers) {
+        this.#plane.countRefusal('answer-too-many-informational');
+        return SCAN.bad;
+      }
       stream?.passInformational(source, head);
       head.begin(head.end);
       if (head.start < sourceEnd) continue;

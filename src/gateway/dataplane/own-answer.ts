@@ -127,13 +127,17 @@ export function overdue(end: 'sQ' | 'sC' | 'sH' | 'cR'): OwnAnswer {
   return { status: 504, error: 'http_response_timeout', details: 'the request took longer than its service allows', end };
 }
 
+/** Its answer broke the protocol, or is beyond a limit. `refusal`: why, as it was counted. */
+export function cannotPassOn(refusal: string): OwnAnswer {
+  const why = refusal.replace(/^answer-/, '');
+  return { status: 502, error: 'http_protocol_error', details: `the backend's answer cannot be passed on: ${why}`, end: 'SH' };
+}
+
 /** What a client is told when its last try failed. */
-export function answerTo(failure: TryFailure, wasSent: boolean, isIdempotent: boolean): OwnAnswer {
+export function answerTo(failure: Exclude<TryFailure, 'malformed'>, wasSent: boolean, isIdempotent: boolean): OwnAnswer {
   switch (failure) {
     case 'timeout':
       return { status: 504, error: 'http_response_timeout', details: 'the backend did not answer in time', end: 'sH' };
-    case 'malformed':
-      return { status: 502, error: 'http_protocol_error', details: 'the backend broke the protocol', end: 'SH' };
     case 'exhausted':
       return { status: 503, error: 'connection_limit_reached', details: 'the gateway cannot open another connection', retryAfterSeconds: 1, end: 'RC' };
     case 'refused':

@@ -67,6 +67,8 @@ export class Plane {
   /** Requests that no route matched. */
   unrouted = 0;
   readonly refusals = new Map<string, number>();
+  /** The last of them: why what is being read is refused. */
+  lastRefusal = '';
   /** Changes of ejection, suspicion or a draining backend's last request: somebody should report. */
   onReport: () => void = () => undefined;
 
@@ -173,6 +175,7 @@ export class Plane {
   }
 
   countRefusal(reason: string): void {
+    this.lastRefusal = reason;
     this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + 1);
   }
 }

@@ -3,7 +3,7 @@ import type { Backend } from './backend.ts';
 import type { Exchange } from './exchange.ts';
 import type { HeldRequest } from './held-queue.ts';
 import { LIMITS } from './limits.ts';
-import { ALL_FULL, answerTo, NOBODY_IN_TIME, TOO_MANY_WAIT } from './own-answer.ts';
+import { ALL_FULL, answerTo, cannotPassOn, NOBODY_IN_TIME, TOO_MANY_WAIT } from './own-answer.ts';
 import type { Plane } from './plane.ts';
 import type { Service } from './service.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
@@ -136,7 +136,7 @@ export class Tries implements HeldRequest {
       this.#hold(service, now);
       return;
     }
-    exchange.answerSelf(answerTo(failure, this.wasSent, who.mayRepeat));
+    exchange.answerSelf(failure === 'malformed' ? cannotPassOn(plane.lastRefusal) : answerTo(failure, this.wasSent, who.mayRepeat));
   }
 
   /** True if an answer of this status is dropped, because the service wants another try and one may be made; else it is the answer. */
