@@ -47,6 +47,25 @@ test('trailers of a request that come in several reads reach the backend whole, 
   }
 });
 
+test('a small chunked body is kept for another try though many requests were read together with it', async () => {
+  using backend = new RecordingBackend();
+  const seen: Socket[] = [];
+  backend.answer = (socket) => {
+    seen.push(socket);
+    if (backend.requests.at(-1)?.startsWith('PUT ') && seen.length === 2) socket.destroy();
+    else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+  };
+  using live = await startDataplane([routeTo([backendAt(1, await backend.listen())])]);
+  const client = new RawClient(live.address);
+  client.send(get('/warm'));
+  await client.receive('\r\n\r\nok');
+  const behind = Math.ceil(LIMITS.readBytes / get('/behind').length);
+  client.send(`PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n${get('/behind').repeat(behind)}`);
+  await until(() => client.text.split('HTTP/1.1 ').length === behind + 3, 'all are answered');
+  client.close();
+  deepEqual([client.text.match(/HTTP\/1\.1 (?!200)\d+/g), backend.requests.filter((request) => request.startsWith('PUT ')).length], [null, 2]);
+});
+
 test('after an answer that said that the connection ends no other request is taken from it, though the rest of the body has come', async () => {
   using backend = new RecordingBackend();
   const asked: Socket[] = [];

@@ -54,7 +54,7 @@ function mayFail(ledger: Ledger, plan: Plan, status: number, own: string): boole
   if (status === 502 && ledger.broken.has(plan.token)) return true;
   // The tries that it has were spent on busy backends, and the last one on a connection that ended meanwhile.
   if (status === 502 && plan.fault === 'busy' && own.includes('connection_terminated')) return true;
-  // It went out as the backend ended the connection: it may have been read; and of a body that comes with other requests it is not known whether it can be kept.
-  const isFinal = !mayRepeat(plan) || plan.upload === 'chunked' || plan.uploadBytes >= 40_000;
+  // It went out as the backend ended the connection: it may have been read. Or its body was too long to be kept (`LIMITS.replayBytes`).
+  const isFinal = !mayRepeat(plan) || plan.uploadBytes >= 70_000;
   return isFinal && !ledger.arrived.has(plan.token) && own.includes('connection_terminated');
 }

@@ -93,7 +93,7 @@ function clientsLeft(dataplane: Dataplane): string {
   const lines = dataplane.plane.clients.toArray().map((client) => {
     const leftMs = (client.deadlineAt - monotonicNow()).toFixed(0);
     if (client instanceof ClientConnection) return `HTTP/1.1 ${client.tls}, pending ${client.wire.isPending}, end sent ${client.wire.hasSentEnd}, ${leftMs} ms`;
-    return `HTTP/2, ${client instanceof Http2Connection ? client.streams.size : 0} streams, ${leftMs} ms`;
+    return client instanceof Http2Connection ? `HTTP/2 ${client.origin.tls?.version}, ${client.streams.size} streams, ${leftMs} ms` : '';
   });
   return lines.join('\n');
 }

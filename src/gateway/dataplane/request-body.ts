@@ -75,14 +75,20 @@ export class RequestBody {
 
   /**
    * Takes what of `[from, end)` belongs to the body and can be kept or sent, to `wire` if the head has been sent there. Returns where it stopped: the end of
-   * the body, or `from` if it must wait for a connection; -1 if the body is broken.
+   * the body, or where it must wait for a connection; -1 if the body is broken.
    */
   take(bytes: Buffer, from: number, end: number, wire: Wire | undefined): number {
     const most = this.#kind === BODY.length ? Math.min(this.#left, end - from) : end - from;
     // Trailers that came in earlier reads are written with the end.
     const room = most + chunkMarginBytes + (this.#kind === BODY.chunked ? (this.#chunked?.trailerBytes ?? 0) : 0);
-    const fits = this.#length - this.#headLength + room <= LIMITS.replayBytes;
-    if (this.isReplayable && fits && this.#makeRoom(room)) {
+    const left = LIMITS.replayBytes - (this.#length - this.#headLength) - room;
+    if (left < 0 && -left < most && this.#kind === BODY.chunked && this.isReplayable && !this.isUnframed) {
+      // Where it ends in what was read with it is not known yet: as much is taken as can be kept, and then it is seen what is left.
+      const limit = end + left;
+      const at = this.take(bytes, from, limit, wire);
+      return at === limit && !this.isComplete ? this.take(bytes, at, end, wire) : at;
+    }
+    if (this.isReplayable && left >= 0 && this.#makeRoom(room)) {
       const out = (this.#slab as Views).bytes;
       const before = this.#length;
       const at = this.#put(bytes, from, end, out, before);
