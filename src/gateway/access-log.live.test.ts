@@ -1,5 +1,5 @@
 import { deepEqual, equal } from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -74,5 +74,25 @@ test('a log that cannot be rotated goes on in its file, and is rotated as soon a
     await until(async () => (await stat(`${path}.1`).catch(() => undefined)) !== undefined && (await written()) > 0, 'it is rotated');
     equal((await readFile(path, 'utf8')).split('\n').length, 2);
     equal(log.dropped, 0);
+  });
+});
+
+test('a log that others move away or delete is begun anew, so that they may rotate it and free its disk', async () => {
+  await inFolder(async (path) => {
+    const told: string[] = [];
+    using log = new AccessLog(path, (message) => told.push(message));
+    const linesIn = async (file: string) => (await readFile(file, 'utf8').catch(() => '')).split('\n').length - 1;
+    const writeOne = async () => {
+      log.add(entry);
+      log.flush();
+      await until(async () => (await linesIn(path)) === 1, 'the line is in the file');
+    };
+    await writeOne();
+    await rename(path, `${path}-old`);
+    await writeOne();
+    equal(await linesIn(`${path}-old`), 1);
+    await rm(path);
+    await writeOne();
+    deepEqual([told, log.dropped], [[], 0]);
   });
 });

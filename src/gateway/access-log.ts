@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, renameSync, statSync, write } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, renameSync, statSync, write } from 'node:fs';
 import { wallNow } from './dataplane/clock.ts';
 import type { RequestRecord, Termination } from './dataplane/request-account.ts';
 
@@ -35,13 +35,15 @@ const NEWLINE = 10;
  * JSON lines in a file that is rotated by size. Adding only queues; `flush` is called off the path of requests. Lines that find the queue full, or the disk, are dropped
  * and counted; `tell` is told once when that begins, and once when it is over.
  *
- * A1: the file in use is closed only when the next one is open, so that its number never stands for something else.
+ * A1: the file in use is closed only when the next one is open, so that its number never stands for something else. A2: it is the one at the path: somebody who
+ * moves it away (logrotate) or deletes it gets a new one.
  */
 export class AccessLog implements Disposable {
   readonly #path: string;
   readonly #tell: (message: string) => void;
   #lines: string[] = [];
   #file: number;
+  #inode: number;
   #sizeBytes: number;
   #isWriting = false;
   /** The last line in the file is not whole. */
@@ -54,7 +56,9 @@ export class AccessLog implements Disposable {
     this.#path = path;
     this.#tell = tell;
     this.#file = openSync(path, 'a', 0o600);
-    this.#sizeBytes = statSync(path).size;
+    const { ino, size } = fstatSync(this.#file);
+    this.#inode = ino;
+    this.#sizeBytes = size;
   }
 
   add(entry: AccessEntry): void {
@@ -68,7 +72,9 @@ export class AccessLog implements Disposable {
   /** Hands what is queued to the kernel. One write at a time. */
   flush(): void {
     if (this.#isWriting || this.#lines.length === 0) return;
-    if (this.#sizeBytes > ACCESS_LOG.fileBytes) this.#rotate();
+    // A2.
+    if (this.#isGone()) this.#change(() => this.#goOnIn(this.#path), 'begun anew');
+    if (this.#sizeBytes > ACCESS_LOG.fileBytes) this.#change(() => this.#rotate(), 'rotated');
     const bytes = Buffer.from((this.#isTorn ? '\n' : '') + this.#lines.join(''));
     this.#lines = [];
     this.#isWriting = true;
@@ -106,27 +112,47 @@ export class AccessLog implements Disposable {
     this.#tell(`the access log ${this.#path} cannot be written (${cause}): lines are lost and counted until it can; make room on its disk`);
   }
 
-  #rotate(): void {
-    const next = `${this.#path}.next`;
+  #isGone(): boolean {
     try {
-      // A1.
-      const file = openSync(next, 'a', 0o600);
-      closeSync(this.#file);
-      this.#file = file;
-      this.#sizeBytes = 0;
-      this.#isTorn = false;
-      for (let i = ACCESS_LOG.files - 1; i >= 1; i--) {
-        const from = i === 1 ? this.#path : `${this.#path}.${i - 1}`;
-        if (existsSync(from)) renameSync(from, `${this.#path}.${i}`);
-      }
-      renameSync(next, this.#path);
+      return statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#inode;
+    } catch {
+      // A path that cannot be looked at says nothing of the file.
+      return false;
+    }
+  }
+
+  /** What cannot be changed stays as it is; told once. */
+  #change(change: () => void, what: 'begun anew' | 'rotated'): void {
+    try {
+      change();
       this.#isStuck = false;
     } catch (error) {
       if (this.#isStuck) return;
       this.#isStuck = true;
       const { code, message } = error as NodeJS.ErrnoException;
-      this.#tell(`the access log ${this.#path} cannot be rotated (${code ?? message}): it goes on in the same file, and that is tried again`);
+      this.#tell(`the access log ${this.#path} cannot be ${what} (${code ?? message}): it goes on in the same file, and that is tried again`);
     }
+  }
+
+  #rotate(): void {
+    const next = `${this.#path}.next`;
+    this.#goOnIn(next);
+    for (let i = ACCESS_LOG.files - 1; i >= 1; i--) {
+      const from = i === 1 ? this.#path : `${this.#path}.${i - 1}`;
+      if (existsSync(from)) renameSync(from, `${this.#path}.${i}`);
+    }
+    renameSync(next, this.#path);
+  }
+
+  #goOnIn(path: string): void {
+    // A1.
+    const file = openSync(path, 'a', 0o600);
+    closeSync(this.#file);
+    const { ino, size } = fstatSync(file);
+    this.#file = file;
+    this.#inode = ino;
+    this.#sizeBytes = size;
+    this.#isTorn = false;
   }
 }
 
