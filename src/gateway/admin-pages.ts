@@ -40,8 +40,10 @@ export async function answerAdmin({ method, path, headers }: ServedRequest, page
 }
 
 async function answerPost(headers: ServedRequest['headers'], action: (() => Promise<object>) | undefined): Promise<NetworkResponse> {
+  if (action === undefined) return page(404, 'text/plain', 'only for a gateway whose routes come from a file\n');
   // A web page can make its visitor's browser send a POST, but not with a field of our own.
-  if (action === undefined || headers[ADMIN_FIELD] === undefined) return page(404, 'text/plain', 'only for a gateway whose routes come from a file\n');
+  if (headers[ADMIN_FIELD] === undefined)
+    return page(403, 'text/plain', `only with a field "${ADMIN_FIELD}", as "haven gateway reload" and "upgrade" send it\n`);
   try {
     return page(200, 'application/json', JSON.stringify(await action()));
   } catch (error) {

@@ -72,7 +72,12 @@ test('a reload that is wrong changes nothing and tells why; the same file again 
     backends: 1,
     warnings: ['"workers" has changed, which takes effect with the next start or upgrade only'],
   });
-  equal((await fetch(`http://127.0.0.1:${gateway.admin.port}/reload`, { method: 'POST' })).status, 404, 'not for a web page');
+  const ofAPage = await fetch(`http://127.0.0.1:${gateway.admin.port}/reload`, { method: 'POST' });
+  deepEqual(
+    [ofAPage.status, await ofAPage.text()],
+    [403, 'only with a field "haven-admin", as "haven gateway reload" and "upgrade" send it\n'],
+    'not for a web page',
+  );
 });
 
 test('a file that is wrong does not start', async () => {
