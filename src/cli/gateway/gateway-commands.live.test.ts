@@ -215,7 +215,7 @@ test('the log says once when a backend goes out, why, and when it is back', asyn
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
   const [a] = backends.map((backend) => backend.port);
-  await writeYaml('gateway.yaml', [a, port], '    check: { http: /healthz, interval: 200ms, rise: 1, fall: 1 }\n');
+  await writeYaml('gateway.yaml', [a, port], '    check: { http: /healthz, interval: 200ms, timeout: 5s, rise: 1, fall: 1 }\n');
   await using gateway = await runGateway({ directory });
   const said = () =>
     gateway
