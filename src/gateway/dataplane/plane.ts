@@ -7,6 +7,7 @@ import type { Client } from './client.ts';
 import { after, monotonicNow, soon } from './clock.ts';
 import { ConnectionCounts } from './connection-counts.ts';
 import type { Exchange } from './exchange.ts';
+import { Gathering } from './gathering.ts';
 import { Head } from './head.ts';
 import { hexDigit } from './head-writer.ts';
 import { IntrusiveList } from './intrusive-list.ts';
@@ -61,6 +62,8 @@ export class Plane {
   drain: TunnelDrain | undefined;
   accessLog: AccessLog | undefined;
 
+  readonly gathering = new Gathering();
+
   clientsAccepted = 0;
   requests = 0;
   http2Requests = 0;
@@ -74,6 +77,7 @@ export class Plane {
 
   readonly #dirty: { flush(): void }[] = [];
   readonly #flushDirty = (): void => {
+    this.gathering.turned();
     for (const who of this.#dirty.splice(0)) who.flush();
   };
   readonly #id: Buffer;

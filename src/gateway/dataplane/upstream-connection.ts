@@ -18,8 +18,8 @@ const STATE = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, ending: 5, 
  *
  * U1: it is in `backend.busy` exactly while it has an exchange, in `backend.idle` exactly while its state is idle. U2: bytes without an exchange end it (R-05).
  * U3: it is kept only if request and answer are complete and nothing came after them. U4: it reads into the buffer that all share, whose bytes are used up or copied
- * before anybody reads again, but for a body that goes on: that has a buffer of its own. U5: a request that may wait is sent at the end of the turn of the event loop,
- * with those of other connections: the backend is woken once for many. What comes before it was sent is no answer (R-05).
+ * before anybody reads again, but for a body that goes on: that has a buffer of its own. U5: while turns of the event loop have several requests, one that may wait is sent at
+ * the end of its turn, with those of other connections: the backend is woken once for many. What comes before it was sent is no answer (R-05).
  */
 export class UpstreamConnection implements WireUser, UpstreamTry {
   next: UpstreamTry | undefined;
@@ -81,7 +81,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
   }
 
   send(body: RequestBody): boolean {
-    if (!this.exchange?.mayWaitATurn) return body.sendAll(this.wire);
+    if (!this.exchange?.mayWaitATurn || !this.#plane.gathering.waits()) return body.sendAll(this.wire);
     this.#isUnsent = true;
     this.#plane.atEndOfTurn(this);
     return false;
