@@ -44,6 +44,7 @@ const coresForTwoWorkers = 4;
 
 export const CASES: readonly Case[] = [
   http('small-64', 'small GET, 64 connections', '/small', { peers: ALL }),
+  http('small-2', 'small GET, 2 connections', '/small', { connections: 2 }),
   http('small-256', 'small GET, 256 connections', '/small', { connections: 256 }),
   http('told-64', 'small GET, 64 connections; peers tell the backend of the client what ours does', '/told/small', { peers: PROXIES }),
   http('told-256', 'small GET, 256 connections; peers tell the backend of the client what ours does', '/told/small', { peers: PROXIES, connections: 256 }),
