@@ -9,6 +9,7 @@ const NONE: AnswerWindow = { answers: 0, quickMs: 0, medianMs: 0 };
 export class AnswerPace {
   readonly #durations: Histogram;
   readonly #before = new Float64Array(BUCKETS);
+  #sumBefore = 0;
   #beganAt = 0;
   #recent = NONE;
   #recentAt = Number.NEGATIVE_INFINITY;
@@ -25,11 +26,14 @@ export class AnswerPace {
 
   /** Ends the window if it has answers enough; true if there is a new one to look at. */
   turn(now: number): boolean {
+    // Most of many backends are idle, and their counts are long.
+    if (this.#durations.sumMs === this.#sumBefore && now - this.#beganAt <= longestWindowMs) return false;
     const counts = this.#durations.counts.map((count, bucket) => count - (this.#before[bucket] as number));
     const answers = counts.reduce((sum, count) => sum + count, 0);
     const isFull = answers >= SLOWNESS.leastAnswers;
     if (!isFull && now - this.#beganAt <= longestWindowMs) return false;
     this.#before.set(this.#durations.counts);
+    this.#sumBefore = this.#durations.sumMs;
     this.#beganAt = now;
     if (!isFull) {
       this.#wasSlow = false;
