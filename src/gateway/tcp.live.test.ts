@@ -140,7 +140,7 @@ test('the standby gets connections only while no primary is usable; those of one
   await gateway.reload();
   await allPass(gateway, 3);
   const homes = new Set<string>();
-  for (let client = 1; client <= 12; client++) {
+  for (let client = 1; client <= 36; client++) {
     const names = new Set<string>();
     for (let i = 0; i < 3; i++) {
       const opened = await open(gateway.address, from(client));
