@@ -8,6 +8,7 @@ import { CHUNKED_BODIES, REQUESTS } from '#gateway/dataplane/corpus';
 import { ANSWER_STREAMS, type AnswerCase } from '#gateway/dataplane/corpus-answers';
 import { STREAMS } from '#gateway/dataplane/corpus-streams';
 import { Dataplane } from '#gateway/dataplane/dataplane';
+import { openRing } from '#gateway/dataplane/ring/open-ring';
 import { RecordingBackend } from '#gateway/recording-backend';
 import { instanceIdOf } from '#model/instance';
 import { benchOptions } from './options.ts';
@@ -220,7 +221,7 @@ function cellOf({ statuses, forwarded }: Seen): string {
 
 async function startOurs(): Promise<Front> {
   const backend = new RecordingBackend();
-  const dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
+  const dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]), openRing().ring);
   const app = parseName('corpus', 'an app');
   const service = parseName('web', 'a service');
   const address = { host: '127.0.0.1', port: await backend.listen() };

@@ -3,6 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseName } from '#base/name';
 import { Dataplane } from '#gateway/dataplane/dataplane';
 import { type FuzzKind, FuzzTarget, Mutator } from '#gateway/dataplane/fuzz';
+import { openRing } from '#gateway/dataplane/ring/open-ring';
 import { RecordingBackend } from '#gateway/recording-backend';
 import { instanceIdOf } from '#model/instance';
 import { benchOptions } from './options.ts';
@@ -57,7 +58,7 @@ function fuzzScanners(): void {
 
 async function fuzzDataplane(): Promise<void> {
   using backend = new RecordingBackend();
-  using dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
+  using dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]), openRing().ring);
   const app = parseName('fuzz', 'an app');
   const service = parseName('web', 'a service');
   const address = { host: '127.0.0.1', port: await backend.listen() };

@@ -1,5 +1,6 @@
 import { parseName } from '#base/name';
 import { Dataplane } from '#gateway/dataplane/dataplane';
+import { openRing } from '#gateway/dataplane/ring/open-ring';
 import { instanceIdOf } from '#model/instance';
 import type { Route } from '#model/route';
 
@@ -39,7 +40,7 @@ for (let i = 1; i < routes; i++) {
     backends: [{ ...backend(1), id: instanceIdOf(app, name, 1, 1) }],
   });
 }
-const dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
+const dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]), openRing().ring);
 dataplane.apply(2, table);
 await dataplane.listen('public', { host: '127.0.0.1', port: Number(process.env['PORT']) }, process.env['HTTP2'] ? { http2: true } : {});
 process.once('SIGINT', () => process.exit(0));

@@ -6,6 +6,7 @@ import { ANSWER_STREAMS, type AnswerCase } from './dataplane/corpus-answers.ts';
 import { STREAMS } from './dataplane/corpus-streams.ts';
 import { Dataplane } from './dataplane/dataplane.ts';
 import { Head, REFUSAL_STATUS, type Refusal, SCAN } from './dataplane/head.ts';
+import { openRing } from './dataplane/ring/open-ring.ts';
 import { scanRequest } from './dataplane/scan-request.ts';
 import { backendAt, pause, RawClient, routeTo, until } from './live-fixture.ts';
 import { RecordingBackend } from './recording-backend.ts';
@@ -16,7 +17,7 @@ let address: { host: string; port: number };
 let canaries = 0;
 
 before(async () => {
-  dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
+  dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]), openRing().ring);
   const port = await backend.listen();
   dataplane.apply(2, [routeTo([backendAt(1, port)])]);
   const server = await dataplane.listen('public', { host: '127.0.0.1', port: 0 });

@@ -4,6 +4,7 @@ import type { Route } from '#model/route';
 import type { Address } from '#world/world';
 import { Dataplane } from './dataplane/dataplane.ts';
 import type { ListenerSettings } from './dataplane/listener-settings.ts';
+import { openRing } from './dataplane/ring/open-ring.ts';
 
 export interface LiveDataplane extends Disposable {
   readonly dataplane: Dataplane;
@@ -12,7 +13,7 @@ export interface LiveDataplane extends Disposable {
 
 /** A worker's data plane in this process, with one listener: what it does can be looked at from inside, and what it throws fails the test. */
 export async function startDataplane(routes: readonly Route[], settings: ListenerSettings = {}): Promise<LiveDataplane> {
-  const dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
+  const dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]), openRing().ring);
   dataplane.apply(1, routes);
   const server = await dataplane.listen('public', { host: '127.0.0.1', port: 0 }, settings);
   const bound = server.address();

@@ -5,7 +5,18 @@ import type { BackendSample, Counts, HistogramSample, ServiceSample, TcpSample, 
 export function mergeSamples(samples: readonly WorkerSample[]): WorkerSample {
   const services: Record<string, ServiceSample> = Object.create(null);
   const backends: Record<string, BackendSample> = Object.create(null);
-  const sum = { clients: 0, clientsAccepted: 0, clientAddresses: 0, requests: 0, http2Requests: 0, unrouted: 0, accessLogDropped: 0, memoryBytes: 0, cpuMs: 0 };
+  const sum = {
+    clients: 0,
+    clientsAccepted: 0,
+    clientAddresses: 0,
+    requests: 0,
+    http2Requests: 0,
+    unrouted: 0,
+    accessLogDropped: 0,
+    memoryBytes: 0,
+    cpuMs: 0,
+    rings: 0,
+  };
   let refusals: Counts = {};
   let tlsHandshakes: Counts = {};
   let tlsErrors: Counts = {};
@@ -26,7 +37,15 @@ export function mergeSamples(samples: readonly WorkerSample[]): WorkerSample {
 export function withoutGauges(sample: WorkerSample): WorkerSample {
   const services = Object.entries(sample.services).map(([key, service]) => [key, { ...service, inFlight: 0, held: 0, tunnels: 0 }] as const);
   const backends = Object.entries(sample.backends).map(([key, backend]) => [key, { ...backend, inFlight: 0, idle: 0 }] as const);
-  return { ...sample, clients: 0, clientAddresses: 0, memoryBytes: 0, services: Object.fromEntries(services), backends: Object.fromEntries(backends) };
+  return {
+    ...sample,
+    clients: 0,
+    clientAddresses: 0,
+    memoryBytes: 0,
+    rings: 0,
+    services: Object.fromEntries(services),
+    backends: Object.fromEntries(backends),
+  };
 }
 
 /** A histogram with all its buckets. */

@@ -34,6 +34,7 @@ export function renderMetrics(samples: readonly WorkerSample[], facts: GatewayFa
   page.counter('protocol_requests_total', 'Requests by the protocol of their client', total.requests - total.http2Requests, { protocol: 'HTTP/1.1' });
   page.counter('protocol_requests_total', 'Requests by the protocol of their client', total.http2Requests, { protocol: 'HTTP/2' });
   page.gauge('memory_bytes', 'Resident memory of all workers', total.memoryBytes);
+  page.gauge('ring_workers', 'Workers whose connections an io_uring carries', total.rings);
   page.counter('cpu_seconds_total', 'CPU time of all workers', total.cpuMs / 1_000);
   page.counter('access_log_dropped_total', 'Lines of the access log that were not written', total.accessLogDropped);
   page.counter('unrouted_total', 'Requests that no route matched', total.unrouted);

@@ -9,6 +9,7 @@ import { ChunkedReader } from './dataplane/chunked-reader.ts';
 import { ANSWER_STREAMS } from './dataplane/corpus-answers.ts';
 import { Dataplane } from './dataplane/dataplane.ts';
 import { LIMITS } from './dataplane/limits.ts';
+import { openRing } from './dataplane/ring/open-ring.ts';
 import { steadyLoad } from './fixture-load.ts';
 import { backendAt, pause, RawClient, routeTo, startBackend, startGateway, until } from './live-fixture.ts';
 
@@ -68,7 +69,7 @@ class ScriptedBackend implements Disposable {
 /** A data plane before one pipelined backend, and clients of it. */
 class Bench implements Disposable {
   readonly backend: ScriptedBackend;
-  readonly dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
+  readonly dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]), openRing().ring);
   address = { host: '127.0.0.1', port: 0 };
   readonly #clients: RawClient[] = [];
 
@@ -292,7 +293,7 @@ test('who goes away while the connection is being made takes no answer from thos
   try {
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
     const port = Number(line.toString());
-    using dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
+    using dataplane = new Dataplane(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]), openRing().ring);
     const service = routeTo([backendAt(1, port)], { settings: { pipeline: true, timeouts: { connectMs: 20_000 } } } as never);
     dataplane.apply(2, [service]);
     const bound = (await dataplane.listen('public', { host: '127.0.0.1', port: 0 }, {})).address();

@@ -56,6 +56,8 @@ export interface WorkerSample {
   readonly accessLogDropped: number;
   readonly memoryBytes: number;
   readonly cpuMs: number;
+  /** 1 if a ring carries its connections. */
+  readonly rings: number;
   readonly services: Readonly<Record<string, ServiceSample>>;
   readonly backends: Readonly<Record<string, BackendSample>>;
 }

@@ -31,6 +31,7 @@ export function takeSample(dataplane: Dataplane): WorkerSample {
     accessLogDropped: plane.accessLog?.dropped ?? 0,
     memoryBytes: residentBytes(),
     cpuMs: (usage.user + usage.system) / 1_000,
+    rings: plane.hasRing ? 1 : 0,
     services,
     backends,
   };

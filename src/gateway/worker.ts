@@ -2,6 +2,7 @@ import { messageOf } from '#base/errors';
 import { AccessLog } from './access-log.ts';
 import { after, every, soon } from './dataplane/clock.ts';
 import { Dataplane } from './dataplane/dataplane.ts';
+import { openRing } from './dataplane/ring/open-ring.ts';
 import { keepFilesFree } from './open-files.ts';
 import type { FromWorker, ToWorker } from './worker-protocol.ts';
 import { observe, takeSample } from './worker-sample.ts';
@@ -53,7 +54,9 @@ export function runWorker(channel: NodeJS.Process): void {
   channel.on('message', (raw: unknown, handle: unknown) => {
     const message = raw as ToWorker;
     if (message.kind === 'start') {
-      dataplane = new Dataplane(Uint8Array.from(message.seed));
+      const opened = openRing();
+      if (opened.ring === undefined && opened.isWanted) tell(`it carries each connection by itself, which takes more CPU: ${opened.reason}`);
+      dataplane = new Dataplane(Uint8Array.from(message.seed), opened.ring);
       serveReports(dataplane, send);
       every(reportMs, keepFilesFree(dataplane.plane.connections, tell));
       if (message.accessLogPath !== undefined) startAccessLog(dataplane, message.accessLogPath);

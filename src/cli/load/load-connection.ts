@@ -1,7 +1,8 @@
 import { ChunkedReader } from '#gateway/dataplane/chunked-reader';
 import { BODY, Head, SCAN } from '#gateway/dataplane/head';
 import { scanAnswer } from '#gateway/dataplane/scan-answer';
-import { Wire, type WireUser } from '#gateway/dataplane/wire';
+import { StreamWire } from '#gateway/dataplane/stream-wire';
+import type { WireUser } from '#gateway/dataplane/wire';
 import type { LoadRequest } from './open-loop.ts';
 
 const readBytes = 64 * 1024;
@@ -16,7 +17,7 @@ export interface LoadConnectionUser<Job> {
 
 /** A kept-alive client connection with one request at a time. Bodies are read and dropped. */
 export class LoadConnection<Job> implements WireUser {
-  readonly #wire: Wire;
+  readonly #wire: StreamWire;
   readonly #user: LoadConnectionUser<Job>;
   readonly #authority: string;
   readonly #head = new Head();
@@ -36,7 +37,7 @@ export class LoadConnection<Job> implements WireUser {
   constructor(address: { readonly host: string; readonly port: number }, user: LoadConnectionUser<Job>) {
     this.#user = user;
     this.#authority = `${address.host}:${address.port}`;
-    this.#wire = Wire.connected(address, this, Buffer.allocUnsafeSlow(readBytes));
+    this.#wire = StreamWire.connected(address, this, Buffer.allocUnsafeSlow(readBytes));
   }
 
   send(job: Job, request: LoadRequest, deadlineAt: number): void {

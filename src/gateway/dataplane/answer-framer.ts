@@ -1,7 +1,7 @@
 import { BODY, type Head } from './head.ts';
 import { type AnswerFraming, put, writeAnswerHead, writeChunkSize } from './head-writer.ts';
 import type { Plane } from './plane.ts';
-import type { ClientWire } from './wire.ts';
+import type { Wire } from './wire.ts';
 
 const CR = 13;
 const LF = 10;
@@ -17,7 +17,7 @@ export class AnswerFramer {
   isVersion10 = false;
 
   readonly #plane: Plane;
-  readonly #wire: ClientWire;
+  readonly #wire: Wire;
   /** By the last `flush` and what was written through before it. */
   flushedBytes = 0;
   #throughBytes = 0;
@@ -25,7 +25,7 @@ export class AnswerFramer {
   #isStreamed = false;
   #chunks = false;
 
-  constructor(plane: Plane, wire: ClientWire) {
+  constructor(plane: Plane, wire: Wire) {
     this.#plane = plane;
     this.#wire = wire;
   }

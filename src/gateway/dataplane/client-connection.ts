@@ -13,7 +13,7 @@ import { HELD, Pauses } from './pauses.ts';
 import type { Plane } from './plane.ts';
 import { scanRequest } from './scan-request.ts';
 import { TakeRate } from './take-rate.ts';
-import type { ClientWire, WireUser } from './wire.ts';
+import type { Wire, WireUser } from './wire.ts';
 
 /** head: between or in heads · body: reading a request's body · wait: the request is complete · linger: answered for the last time, perhaps not taken yet. */
 const PHASE = { head: 0, body: 1, wait: 2, tunnel: 3, linger: 4, closed: 5 } as const;
@@ -29,7 +29,7 @@ const PHASE = { head: 0, body: 1, wait: 2, tunnel: 3, linger: 4, closed: 5 } as 
 export class ClientConnection implements WireUser, ClientStream, Client {
   next: Client | undefined;
   previous: Client | undefined;
-  readonly wire: ClientWire;
+  readonly wire: Wire;
   deadlineAt = 0;
 
   readonly #plane: Plane;
@@ -48,7 +48,7 @@ export class ClientConnection implements WireUser, ClientStream, Client {
   #lingersUntil = 0;
 
   /** `early`: what came with an earlier step's bytes. */
-  constructor(plane: Plane, origin: Origin, openWire: (user: WireUser) => ClientWire, early: Buffer | null) {
+  constructor(plane: Plane, origin: Origin, openWire: (user: WireUser) => Wire, early: Buffer | null) {
     this.#plane = plane;
     this.#origin = origin;
     this.deadlineAt = plane.tick() + (plane.isDraining ? LIMITS.lingerMs : LIMITS.keepAliveIdleMs);

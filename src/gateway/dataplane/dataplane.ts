@@ -6,6 +6,7 @@ import { FrontDoor } from './front-door.ts';
 import { LIMITS } from './limits.ts';
 import { type ListenerSettings, PLAIN_LISTENER } from './listener-settings.ts';
 import { Plane } from './plane.ts';
+import type { Ring } from './ring/ring.ts';
 import { RoutingTable } from './routing-table.ts';
 import { Service } from './service.ts';
 import { Suspicions } from './suspicions.ts';
@@ -42,8 +43,8 @@ export class Dataplane implements Disposable {
   #suspecting: Disposable;
   #revision = 0;
 
-  constructor(seed: Uint8Array) {
-    this.plane = new Plane(seed);
+  constructor(seed: Uint8Array, ring?: Ring) {
+    this.plane = new Plane(seed, ring);
     this.#suspicions = new Suspicions(this.plane, this.services, this.backends);
     this.#deadlines = every(deadlinePeriodMs, () => this.#sweepDeadlines());
     this.#suspecting = after(idlePeriodMs, () => this.#suspect());
@@ -209,9 +210,12 @@ export class Dataplane implements Disposable {
 
   #drainTunnels(backend: Backend, now: number): void {
     if (backend.draining && backend.drainingSince === 0) backend.drainingSince = now;
+    const { home, tcpTunnels } = backend;
+    // Of many backends nearly all are under no drain.
+    if (!backend.draining && home === undefined && this.plane.drain === undefined && tcpTunnels.size === 0) return;
     const own = backend.draining ? { since: backend.drainingSince, drainMs: backend.drainMs } : undefined;
-    const drains = [own, backend.home, this.plane.drain];
-    for (const tunnel of backend.tcpTunnels) tunnel.drain(drains);
+    const drains = [own, home, this.plane.drain];
+    for (const tunnel of tcpTunnels) tunnel.drain(drains);
     if (drains.every((drain) => drain === undefined)) return;
     for (const upstream of backend.busy.toArray()) upstream.exchange?.sweepTunnel(now, drains);
   }

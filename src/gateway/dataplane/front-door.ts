@@ -11,7 +11,7 @@ import { readProtocol } from './protocol-step.ts';
 import { readProxyHeader } from './proxy-step.ts';
 import { openTunnel } from './tcp-tunnel.ts';
 import { TlsWire } from './tls-wire.ts';
-import { type ClientWire, Wire, type WireUser } from './wire.ts';
+import type { Wire, WireUser } from './wire.ts';
 
 /**
  * How an accepted socket of one listener becomes a connection, step by step: who the client is, what it speaks, and who serves that.
@@ -100,7 +100,7 @@ export class FrontDoor {
   }
 
   #openPlain(socket: Socket, origin: Origin, gone: (() => void) | undefined): void {
-    const openWire = (user: WireUser) => Wire.accepted(socket, user, this.#plane.readBuffer, gone);
+    const openWire = (user: WireUser) => this.#plane.wires.accepted(socket, user, this.#plane.readBuffer, gone);
     if (this.#settings.http2 !== true) {
       this.#serveBytes(origin, openWire, socket);
       return;
@@ -118,7 +118,7 @@ export class FrontDoor {
     });
   }
 
-  #serveBytes(origin: Origin, openWire: (user: WireUser) => ClientWire, socket: Socket): void {
+  #serveBytes(origin: Origin, openWire: (user: WireUser) => Wire, socket: Socket): void {
     // What came with an earlier step's bytes.
     const early: Buffer | null = socket.readableLength > 0 ? socket.read() : null;
     const { tcp } = this.#settings;

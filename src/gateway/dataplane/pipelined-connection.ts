@@ -10,7 +10,7 @@ import { keptForMs, LIMITS } from './limits.ts';
 import { PipelinedTry } from './pipelined-try.ts';
 import type { Plane } from './plane.ts';
 import { Views } from './views.ts';
-import { isExhausted, Wire, type WireUser } from './wire.ts';
+import { isExhausted, type Wire, type WireUser } from './wire.ts';
 
 /** Instead of an offset: nothing more can be done now. */
 const STOP = -1;
@@ -70,7 +70,7 @@ export class PipelinedConnection implements WireUser {
     this.#out = plane.slabs.takeLarge();
     this.#readBuffer = plane.slabs.takeRead();
     backend.connectionsOpened++;
-    this.#wire = Wire.connected(backend.address, this, this.#readBuffer);
+    this.#wire = plane.wires.connected(backend.address, this, this.#readBuffer);
   }
 
   /**

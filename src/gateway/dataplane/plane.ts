@@ -12,13 +12,17 @@ import { Head } from './head.ts';
 import { hexDigit } from './head-writer.ts';
 import { IntrusiveList } from './intrusive-list.ts';
 import { LIMITS } from './limits.ts';
+import type { Ring } from './ring/ring.ts';
+import { ringWires } from './ring/ring-wires.ts';
 import { RoutingTable } from './routing-table.ts';
 import type { Service } from './service.ts';
 import { Slabs } from './slabs.ts';
+import { STREAM_WIRES } from './stream-wire.ts';
 import { TunnelBuffers } from './tunnel-buffers.ts';
 import type { TunnelDrain } from './tunnel-drain.ts';
 import type { UpstreamTry } from './upstream-try.ts';
 import { Views } from './views.ts';
+import type { Wires } from './wire.ts';
 
 /** The longest head and one read with their framing. */
 const scratchBytes = 192 * 1024;
@@ -63,6 +67,8 @@ export class Plane {
   accessLog: AccessLog | undefined;
 
   readonly gathering = new Gathering();
+  readonly wires: Wires;
+  readonly #ring: Ring | undefined;
 
   clientsAccepted = 0;
   requests = 0;
@@ -77,6 +83,7 @@ export class Plane {
 
   readonly #dirty: { flush(): void }[] = [];
   readonly #flushDirty = (): void => {
+    if (this.#dirty.length === 0) return;
     this.gathering.turned();
     for (const who of this.#dirty.splice(0)) who.flush();
   };
@@ -85,10 +92,19 @@ export class Plane {
   #now = monotonicNow();
   #eventsSinceTick = 0;
 
-  constructor(seed: Uint8Array) {
+  /** Without a ring each connection is read and written by itself. */
+  constructor(seed: Uint8Array, ring?: Ring) {
+    this.#ring = ring;
+    this.wires = ring === undefined ? STREAM_WIRES : ringWires(ring);
+    if (ring !== undefined) ring.roundHandled = this.#flushDirty;
     this.#luck = (((seed[0] ?? 1) << 24) | ((seed[1] ?? 2) << 16) | ((seed[2] ?? 3) << 8) | (seed[3] ?? 4)) >>> 0 || 1;
     const prefix = Buffer.from(seed.subarray(0, 6)).toString('hex');
     this.#id = Buffer.from(`${prefix}${'0'.repeat(idDigits)}\r\n\r\n`, 'latin1');
+  }
+
+  /** A ring carries its connections, but those to clients over TLS or HTTP/2. */
+  get hasRing(): boolean {
+    return this.#ring !== undefined;
   }
 
   /** The time of the event under way, as good as now: events are over in microseconds. */
@@ -161,7 +177,7 @@ export class Plane {
   /** Has `flush` called once all that the event loop has now was handled: what comes in one turn goes out together. */
   atEndOfTurn(who: { flush(): void }): void {
     this.#dirty.push(who);
-    if (this.#dirty.length === 1) soon(this.#flushDirty);
+    if (this.#dirty.length === 1 && this.#ring?.isTurning !== true) soon(this.#flushDirty);
   }
 
   later(delayMs: number, callback: () => void): Disposable {

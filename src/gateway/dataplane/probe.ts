@@ -1,7 +1,7 @@
 import { formatAddress } from '#base/host-port';
 import type { Address } from '#world/world';
 import { after } from './clock.ts';
-import { Wire } from './wire.ts';
+import { StreamWire } from './stream-wire.ts';
 
 const bufferBytes = 1024;
 
@@ -16,7 +16,7 @@ export function probe(address: Address, options: { readonly path: string; readon
     done(answered);
   };
   const timer = after(options.timeoutMs, () => finish(false));
-  const wire = Wire.connected(
+  const wire = StreamWire.connected(
     address,
     {
       onConnected: () => {

@@ -38,6 +38,30 @@ export const internals = knownInternals();
 
 let spare: WriteRequest<never> | undefined;
 
+/** The connection below a `net.Socket`. */
+export interface TcpHandle {
+  readonly fd: number;
+  reading: boolean;
+  setNoDelay(on: boolean): void;
+  readStop(): void;
+  close(): void;
+  /** 0 if it is closed so that the other side sees an error. */
+  reset(): number;
+}
+
+/** Takes the connection out of a socket, which no longer reads it; nothing if it has none any more. */
+export function takeHandle(socket: object): TcpHandle | undefined {
+  const holder = socket as { _handle: TcpHandle | null };
+  const handle = holder._handle;
+  holder._handle = null;
+  if (handle?.reading) {
+    // An earlier step has read from it, perhaps to the end: its next owner reads that anew.
+    handle.readStop();
+    handle.reading = false;
+  }
+  return handle ?? undefined;
+}
+
 /** The handle of a socket, whatever it has of what is known here. */
 export function handleOf(socket: object): StreamHandle | null {
   return (socket as { readonly _handle: StreamHandle | null })._handle;

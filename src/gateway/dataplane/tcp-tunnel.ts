@@ -11,14 +11,14 @@ import type { Service } from './service.ts';
 import type { TunnelEnd } from './tcp-counts.ts';
 import { type DrainedTunnel, earliestEnd, type TunnelDrain } from './tunnel-drain.ts';
 import { TunnelSide, type TunnelUser } from './tunnel-side.ts';
-import { type ClientWire, isExhausted, Wire, type WireUser } from './wire.ts';
+import { isExhausted, type Wire, type WireUser } from './wire.ts';
 
 /** A connection to be carried to a service. */
 export interface TunnelRequest {
   /** `app/service`. */
   readonly service: string;
   readonly origin: Origin;
-  readonly openWire: (user: WireUser) => ClientWire;
+  readonly openWire: (user: WireUser) => Wire;
   /** What came with an earlier step's bytes. */
   readonly early: Buffer | null;
 }
@@ -254,7 +254,7 @@ export class TcpTunnel implements Client, TunnelUser, DrainedTunnel {
     backend.tcpTunnels.add(this);
     backend.connectionsOpened++;
     this.deadlineAt = now + this.#service.times.connectMs;
-    this.#server = new TunnelSide(this, (user) => Wire.connected(backend.address, user, this.#plane.readBuffer));
+    this.#server = new TunnelSide(this, (user) => this.#plane.wires.connected(backend.address, user, this.#plane.readBuffer));
   }
 
   #hold(now: number): void {

@@ -1,4 +1,4 @@
-import type { ClientWire, WireUser } from './wire.ts';
+import type { Wire, WireUser } from './wire.ts';
 
 /** What hears of both sides of a tunnel. */
 export interface TunnelUser {
@@ -14,7 +14,7 @@ export interface TunnelUser {
 
 /** One of the two connections of a tunnel. */
 export class TunnelSide implements WireUser {
-  readonly wire: ClientWire;
+  readonly wire: Wire;
   isPaused = false;
   /** What is being written to it. */
   writing: Buffer | undefined;
@@ -22,7 +22,7 @@ export class TunnelSide implements WireUser {
   isClosed = false;
   readonly #tunnel: TunnelUser;
 
-  constructor(tunnel: TunnelUser, openWire: (user: WireUser) => ClientWire) {
+  constructor(tunnel: TunnelUser, openWire: (user: WireUser) => Wire) {
     this.#tunnel = tunnel;
     this.wire = openWire(this);
   }

@@ -9,7 +9,7 @@ import type { Plane } from './plane.ts';
 import type { Termination } from './request-account.ts';
 import type { RequestBody } from './request-body.ts';
 import type { UpstreamTry } from './upstream-try.ts';
-import { isExhausted, Wire, type WireUser } from './wire.ts';
+import { isExhausted, type Wire, type WireUser } from './wire.ts';
 
 const STATE = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, ending: 5, closed: 6 } as const;
 
@@ -56,7 +56,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#heads = new AnswerHeads(plane);
     this.#left = Math.floor(LIMITS.upstreamRequests * (1 + plane.luck() / 4));
     backend.connectionsOpened++;
-    this.wire = Wire.connected(backend.address, this, plane.readBuffer, { readsWhatCame: true });
+    this.wire = plane.wires.connected(backend.address, this, plane.readBuffer, { readsWhatCame: true });
   }
 
   get isConnected(): boolean {
@@ -81,7 +81,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
   }
 
   send(body: RequestBody): boolean {
-    if (!this.exchange?.mayWaitATurn || !this.#plane.gathering.waits()) return body.sendAll(this.wire);
+    if (this.#plane.wires.gathers || !this.exchange?.mayWaitATurn || !this.#plane.gathering.waits()) return body.sendAll(this.wire);
     this.#isUnsent = true;
     this.#plane.atEndOfTurn(this);
     return false;

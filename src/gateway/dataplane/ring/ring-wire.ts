@@ -1,0 +1,297 @@
+import { Socket, type SocketConstructorOpts } from 'node:net';
+import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
+import { type TcpHandle, takeHandle } from '../stream-internals.ts';
+import type { Wire, WireUser } from '../wire.ts';
+import { Outbox, type OutboxUser } from './outbox.ts';
+import { COMPLETION } from './queues.ts';
+import type { Ring, RingUser } from './ring.ts';
+import { STOPPED } from './system-calls.ts';
+
+/**
+ * A TCP connection that the ring reads and writes.
+ *
+ * Y1: a receive is under way in the kernel from the start to the end of reading, but while it is paused; what was received before a pause came through waits, copied. Y2: the file is closed once
+ * nothing of it is under way, and `onClosed` comes with that, last and once. Y3: the end is sent after all bytes.
+ */
+export class RingWire implements Wire, RingUser, OutboxUser {
+  slot = -1;
+  file = -1;
+  readonly #ring: Ring;
+  readonly #user: WireUser;
+  readonly #outbox: Outbox;
+  readonly #readsWhatCame: boolean;
+  /** While it is being made. */
+  #socket: Socket | undefined;
+  /** Afterwards. */
+  #handle: TcpHandle | undefined;
+  #isReceiving = false;
+  #isPaused = false;
+  /** What came while it was paused. */
+  #held: Buffer[] = [];
+  #hasEnded = false;
+  #endIsTold = false;
+  #isEnding = false;
+  #hasSentEnd = false;
+  #endSentIsTold = false;
+  #isWaiting = false;
+  #isClosed = false;
+  #resets = false;
+  #isOver = false;
+  /** Written before it was open. */
+  #early: Buffer[] = [];
+  #error: NodeJS.ErrnoException | undefined;
+  #gone: (() => void) | undefined;
+
+  private constructor(ring: Ring, user: WireUser, readsWhatCame: boolean) {
+    this.#ring = ring;
+    this.#user = user;
+    this.#readsWhatCame = readsWhatCame;
+    this.#outbox = new Outbox(ring, this);
+  }
+
+  /** Takes over a connection that a paused server accepted. `gone` is called when it has ended. */
+  static accepted(ring: Ring, socket: Socket, user: WireUser, gone?: () => void): RingWire {
+    const wire = new RingWire(ring, user, false);
+    wire.#gone = gone;
+    wire.#open(socket);
+    return wire;
+  }
+
+  /** Connects; `onConnected` or `onClosed` follows. */
+  static connected(ring: Ring, address: { readonly host: string; readonly port: number }, user: WireUser, { readsWhatCame = false } = {}): RingWire {
+    const wire = new RingWire(ring, user, readsWhatCame);
+    const socket = new Socket({ allowHalfOpen: true } satisfies SocketConstructorOpts);
+    wire.#socket = socket;
+    socket.pause();
+    socket.on('error', (error) => {
+      wire.#error = error;
+    });
+    const closed = () => {
+      wire.#socket = undefined;
+      wire.#over();
+    };
+    socket.once('close', closed);
+    socket.once('connect', () => {
+      socket.off('close', closed);
+      wire.#socket = undefined;
+      wire.#open(socket);
+      for (const bytes of wire.#early.splice(0)) wire.write(bytes);
+      if (wire.#isEnding) wire.#sendEnd();
+      user.onConnected();
+    });
+    socket.connect({ host: address.host, port: address.port });
+    return wire;
+  }
+
+  get isPending(): boolean {
+    return !this.#isClosed && this.#outbox.isPending;
+  }
+
+  get hasSentEnd(): boolean {
+    return this.#hasSentEnd;
+  }
+
+  write(bytes: Buffer): boolean {
+    if (this.#isClosed || this.#isEnding || bytes.length === 0) return this.isPending;
+    if (this.#handle !== undefined) return this.#outbox.add(bytes);
+    this.#early.push(Buffer.from(bytes));
+    return false;
+  }
+
+  writeText(text: string): boolean {
+    return this.write(Buffer.from(text, 'latin1'));
+  }
+
+  changeBuffer(): void {}
+
+  pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    if (this.#isReceiving && !this.#isClosed) {
+      this.#ring.queues.cancelReceive(this.slot);
+      this.#ring.due();
+    }
+  }
+
+  resume(): void {
+    if (!this.#isPaused || this.#isClosed) return;
+    this.#isPaused = false;
+    if (this.#held.length > 0 || this.#hasEnded) this.#later();
+    else this.#receive();
+  }
+
+  end(): void {
+    if (this.#isEnding || this.#isClosed) return;
+    this.#isEnding = true;
+    if (this.#handle === undefined) return;
+    this.#outbox.sendNow();
+    if (!this.isPending) this.#sendEnd();
+  }
+
+  destroy(): void {
+    if (this.#isClosed) return;
+    if (this.#handle !== undefined) this.#outbox.sendNow();
+    this.#close();
+  }
+
+  reset(): void {
+    if (this.#isClosed) return;
+    // The system resets no connection whose end is on the way.
+    this.#resets = !this.#isEnding || this.#hasSentEnd;
+    if (this.#handle !== undefined) this.#outbox.sendNow();
+    this.#close();
+  }
+
+  received(result: number, flags: number): void {
+    if ((flags & COMPLETION.goesOn) === 0) this.#isReceiving = false;
+    if ((flags & COMPLETION.hasBuffer) !== 0) {
+      const id = flags >>> COMPLETION.bufferShift;
+      try {
+        if (result > 0 && !this.#isClosed) this.#came(this.#ring.buffers.bytes(id), result);
+      } finally {
+        this.#ring.buffers.give(id);
+      }
+    }
+    if (result <= 0 && !STOPPED.has(result) && !this.#isClosed) this.#ended(result);
+    if (this.#isReceiving) return;
+    if (this.#isClosed) this.#finish();
+    else this.#receive();
+  }
+
+  sent(result: number): void {
+    this.#outbox.sent(result);
+    if (this.#isClosed) this.#finish();
+    else if (this.#isEnding && !this.isPending) this.#sendEnd();
+  }
+
+  taken(): void {
+    if (!this.#isClosed && !this.#isEnding) this.#user.onWritable();
+  }
+
+  /** What could not be written is no end, which a close without an error would be. */
+  broke(errno: number): void {
+    if (this.#isClosed) return;
+    this.#error ??= errorOf('write', errno);
+    // While nobody takes what comes it is not read: then the connection is over now, not when somebody does.
+    if (!this.#readsWhatCame || this.#isPaused || this.#endIsTold) this.#close();
+  }
+
+  goOn(): void {
+    this.#isWaiting = false;
+    if (this.#isClosed) {
+      this.#finish();
+      return;
+    }
+    if (this.#hasSentEnd && !this.#endSentIsTold) {
+      this.#endSentIsTold = true;
+      this.#user.onWritable();
+    }
+    while (!this.#isPaused && !this.#isClosed) {
+      const bytes = this.#held.shift();
+      if (bytes === undefined) break;
+      this.#user.onBytes(bytes, bytes.length);
+    }
+    if (this.#isPaused || this.#isClosed) return;
+    if (this.#hasEnded) this.#tellEnd();
+    else this.#receive();
+  }
+
+  #open(socket: Socket): void {
+    const handle = takeHandle(socket);
+    socket.destroy();
+    if (handle === undefined) {
+      this.#close();
+      return;
+    }
+    handle.setNoDelay(true);
+    this.#handle = handle;
+    this.file = handle.fd;
+    this.slot = this.#ring.enter(this);
+    this.#receive();
+  }
+
+  /** Y1. */
+  #receive(): void {
+    if (this.#isReceiving || this.#isPaused || this.#hasEnded || this.#handle === undefined) return;
+    this.#isReceiving = true;
+    this.#ring.queues.receive(this.slot, this.file, this.#ring.buffers.group);
+    this.#ring.due();
+  }
+
+  #came(bytes: Buffer, count: number): void {
+    if (this.#isPaused || this.#held.length > 0) this.#held.push(Buffer.from(bytes.subarray(0, count)));
+    else this.#user.onBytes(bytes, count);
+  }
+
+  #ended(result: number): void {
+    this.#hasEnded = true;
+    if (result < 0) this.#error ??= errorOf('read', result);
+    if (!this.#isPaused && this.#held.length === 0) this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    if (this.#endIsTold) return;
+    this.#endIsTold = true;
+    // What broke has no end.
+    if (this.#error !== undefined) {
+      this.#close();
+      return;
+    }
+    this.#user.onEnded();
+    // Both sides have said that nothing more comes.
+    if (this.#hasSentEnd) this.#close();
+  }
+
+  /** Y3. */
+  #sendEnd(): void {
+    if (this.#hasSentEnd) return;
+    this.#hasSentEnd = true;
+    this.#ring.calls.endWrites(this.file);
+    this.#later();
+    if (this.#endIsTold) this.#close();
+  }
+
+  #later(): void {
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.#ring.later(this);
+  }
+
+  #close(): void {
+    this.#isClosed = true;
+    this.#held = [];
+    this.#early = [];
+    this.#outbox.drop();
+    if (this.#socket !== undefined) {
+      if (this.#resets) this.#socket.resetAndDestroy();
+      else this.#socket.destroy();
+    } else if (this.#isReceiving || this.#outbox.isSending) {
+      this.#ring.queues.cancelAll(this.file);
+      this.#ring.due();
+    } else this.#later();
+  }
+
+  /** Y2. */
+  #finish(): void {
+    if (this.#isReceiving || this.#outbox.isSending || this.#isOver) return;
+    const handle = this.#handle;
+    this.#handle = undefined;
+    if (handle !== undefined) {
+      this.#ring.leave(this.slot);
+      if (!this.#resets || handle.reset() !== 0) handle.close();
+    }
+    this.#over();
+  }
+
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isClosed = true;
+    this.#isOver = true;
+    this.#gone?.();
+    this.#user.onClosed(this.#error);
+  }
+}
+
+function errorOf(what: string, errno: number): NodeJS.ErrnoException {
+  return Object.assign(new Error(`Cannot ${what}: ${getSystemErrorMessage(errno)}`), { errno, code: getSystemErrorName(errno) });
+}
