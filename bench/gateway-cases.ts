@@ -7,6 +7,7 @@ import { type Backends, type Peer, startCaddy, startHaproxy, startNginx, startNp
 /** How each peer is started, by its name in the tables. Ports are in steps of 10: HTTP, TLS, admin. */
 export const STARTERS: Readonly<Record<string, (port: number, backends: Backends) => Promise<Peer>>> = {
   haven: async (port, backends) => await startHaven('haven', port, backends),
+  'haven, streams': async (port, backends) => await startHaven('haven, streams', port, backends, { byStreams: true }),
   nginx: startNginx,
   HAProxy: startHaproxy,
   Caddy: startCaddy,
@@ -31,9 +32,11 @@ export interface Case {
 }
 
 const NATIVE = ['haven', 'nginx', 'HAProxy', 'Caddy'];
+const STREAMS = 'haven, streams';
 /** Those that can be told which fields to send. */
 const PROXIES = ['haven', 'nginx', 'HAProxy'];
 const ALL = [...NATIVE, 'http-proxy-3', 'reply-from', 'fast-proxy'];
+const PIPED = { haven: '/piped/small', [STREAMS]: '/piped/small' };
 const manyFields = Array.from({ length: 20 }, (_, i) => `wrk.headers["X-Field-${i}"] = "value-${i}-of-some-length"`).join('\n');
 const post = 'wrk.method = "POST"\nwrk.body = string.rep("x", 1024)';
 const smallBytes = 13;
@@ -43,9 +46,9 @@ const idleCount = 10_000;
 const coresForTwoWorkers = 4;
 
 export const CASES: readonly Case[] = [
-  http('small-64', 'small GET, 64 connections', '/small', { peers: ALL }),
-  http('small-2', 'small GET, 2 connections', '/small', { connections: 2 }),
-  http('small-256', 'small GET, 256 connections', '/small', { connections: 256 }),
+  http('small-64', 'small GET, 64 connections', '/small', { peers: [...ALL, STREAMS] }),
+  http('small-2', 'small GET, 2 connections', '/small', { peers: [...NATIVE, STREAMS], connections: 2 }),
+  http('small-256', 'small GET, 256 connections', '/small', { peers: [...NATIVE, STREAMS], connections: 256 }),
   http('told-64', 'small GET, 64 connections; peers tell the backend of the client what ours does', '/told/small', { peers: PROXIES }),
   http('told-256', 'small GET, 256 connections; peers tell the backend of the client what ours does', '/told/small', { peers: PROXIES, connections: 256 }),
   http('get-10k', 'GET 10 KiB', '/10k', { peers: ALL }),
@@ -53,11 +56,12 @@ export const CASES: readonly Case[] = [
   http('fields-20', 'GET with 20 more fields', '/small', { script: manyFields }),
   http('get-1m', 'GET 1 MiB', '/1m', { connections: 16 }),
   http('three', 'small GET, 3 backends', '/three/small'),
-  http('pipeline-64', 'small GET, 64 connections; ours pipelined to the backend', '/small', { group: 'pipeline', paths: { haven: '/piped/small' } }),
+  http('pipeline-64', 'small GET, 64 connections; ours pipelined to the backend', '/small', { group: 'pipeline', paths: PIPED, peers: [...NATIVE, STREAMS] }),
   http('pipeline-256', 'small GET, 256 connections; ours pipelined to the backend', '/small', {
     group: 'pipeline',
     connections: 256,
-    paths: { haven: '/piped/small' },
+    paths: PIPED,
+    peers: [...NATIVE, STREAMS],
   }),
   {
     name: 'websocket',

@@ -10,6 +10,8 @@ export interface HavenVariant {
   readonly workers?: number;
   /** Services beside those that get requests, each with a route and a backend of its own. */
   readonly moreServices?: number;
+  /** Each connection is carried by itself, as where there is no io_uring. */
+  readonly byStreams?: true;
 }
 
 const launcher = join(import.meta.dirname, '../bin/haven.js');
@@ -25,6 +27,7 @@ export async function startHaven(name: string, port: number, backends: Backends,
     tlsPort: port + 1,
     command: [process.execPath, launcher, 'gateway', 'run', file],
     directory,
+    environment: variant.byStreams ? { HAVEN_GATEWAY_RING: 'off' } : {},
     workersOf: (pid) => processTree(pid).filter((each) => readFileSync(`/proc/${each}/cmdline`, 'latin1').includes('worker.main')),
   });
 }

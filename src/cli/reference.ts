@@ -17,6 +17,7 @@ const VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
   ['HAVEN_HOME', "folder of this machine's cluster (`~/.haven`)"],
   ['HAVEN_PORT_BASE', 'port of its API, from which all other ports follow (7700)'],
   ['HAVEN_ADDR', 'address of the API to talk to, such as `10.0.0.5:7700` (the one of this machine)'],
+  ['HAVEN_GATEWAY_RING', '`off`: gateways carry each connection by itself, [not by an io_uring](gateway.md#ring-or-streams)'],
   ['HAVEN_TOKEN_FILE', 'file with the token to show it (`$HAVEN_HOME/token`); never an argument'],
   ['NO_COLOR', 'any value: no colours'],
 ];

@@ -16,6 +16,19 @@ export function wallNow(): number {
   return Date.now();
 }
 
+let dateLineAt = 0;
+let dateLineText = '';
+
+/** The field line that says when an answer began (RFC 9110, 6.6.1), with its CRLF. */
+export function dateLine(): string {
+  const second = Math.floor(Date.now() / 1_000);
+  if (second !== dateLineAt) {
+    dateLineAt = second;
+    dateLineText = `Date: ${new Date(second * 1_000).toUTCString()}\r\n`;
+  }
+  return dateLineText;
+}
+
 /** Calls back every `periodMs` until disposed. */
 export function every(periodMs: number, callback: () => void): Disposable {
   const timer = setInterval(callback, periodMs);

@@ -2,6 +2,7 @@ import type { AboutClient } from './about-client.ts';
 import { type Admitted, changeClient } from './admission.ts';
 import type { Backend } from './backend.ts';
 import type { ClientStream } from './client-stream.ts';
+import { dateLine } from './clock.ts';
 import { answerChallenge, judgeEntry } from './entry.ts';
 import { dropOddNames } from './field-values.ts';
 import type { Head, Refusal } from './head.ts';
@@ -136,11 +137,11 @@ export class Exchange {
     this.body.answerBegan();
   }
 
-  /** What an answer of this backend gets beside its own fields: the cookie that binds a client that is not bound here, and what is left of its rate. */
-  extraLines({ stickyLine, stickySecureLine, stickyToken }: Backend): string {
-    const { answerLines } = this.who;
-    if (stickyLine === '' || this.who.stickyToken === stickyToken) return answerLines;
-    return (this.stream.tls === '' ? stickyLine : stickySecureLine) + answerLines;
+  /** What an answer of this backend gets beside its own fields: its date if it has none (RFC 9110, 6.6.1), the cookie that binds a client that is not bound here, and what is left of its rate. */
+  extraLines({ stickyLine, stickySecureLine, stickyToken }: Backend, { hasDate }: Head): string {
+    const lines = hasDate ? this.who.answerLines : dateLine() + this.who.answerLines;
+    if (stickyLine === '' || this.who.stickyToken === stickyToken) return lines;
+    return (this.stream.tls === '' ? stickyLine : stickySecureLine) + lines;
   }
 
   /** The answer has been handed over completely. */

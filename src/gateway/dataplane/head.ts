@@ -87,6 +87,7 @@ export class Head {
 
   status = 0;
   isEventStream = false;
+  hasDate = false;
   /** From `Keep-Alive: timeout=N`; -1 = none. */
   keepAliveSeconds = -1;
 
@@ -129,6 +130,7 @@ export class Head {
     this.hostEnd = 0;
     this.expectsContinue = false;
     this.isEventStream = false;
+    this.hasDate = false;
     this.keepAliveSeconds = -1;
     this.body = BODY.none;
     this.length = 0;

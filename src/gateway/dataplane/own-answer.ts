@@ -1,5 +1,6 @@
 import { retryAfterSeconds } from '#policy/balance/rate-limit';
 import type { TryFailure } from '#policy/balance/retry';
+import { dateLine } from './clock.ts';
 import { REFUSAL_STATUS, type Refusal } from './head.ts';
 import type { Termination } from './request-account.ts';
 
@@ -71,6 +72,7 @@ export function ownAnswerBody(answer: OwnAnswer): string {
 /** The fields of an own answer with this body, whatever the protocol: lines, each with its CRLF. */
 export function ownAnswerLines({ error, details, location, retryAfterSeconds, lines = '' }: OwnAnswer, body: string): string {
   const own = [
+    dateLine(),
     'Content-Type: text/plain; charset=utf-8\r\n',
     `Content-Length: ${body.length}\r\n`,
     error === undefined ? '' : `Proxy-Status: haven; error=${error}; details="${details}"\r\n`,

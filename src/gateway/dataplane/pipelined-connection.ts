@@ -262,7 +262,7 @@ export class PipelinedConnection implements WireUser {
     const isDropped = exchange === undefined || (head.status >= 502 && head.status <= 504 && exchange.tries.dropsAnswer(first, head.status));
     if (!isDropped) {
       exchange.answerBegan(head);
-      exchange.stream.beginAnswer(source, head, exchange.extraLines(this.backend));
+      exchange.stream.beginAnswer(source, head, exchange.extraLines(this.backend, head));
     }
     return !this.#isClosed;
   }

@@ -10,6 +10,7 @@ const SPACE = 32;
 const TAB = 9;
 
 const TE = nameBytes('te');
+const DATE = nameBytes('date');
 const HOST_NAME = nameBytes('host');
 const EXPECT = nameBytes('expect');
 const UPGRADE = nameBytes('upgrade');
@@ -185,6 +186,9 @@ function isClientCertificateField(bytes: Buffer, at: number, nameLength: number,
 
 function answerField(bytes: Buffer, head: Head, at: number, nameLength: number, valueAt: number, valueEnd: number, next: number): ScanResult {
   switch (nameLength) {
+    case 4:
+      if (isName(bytes, at, DATE)) head.hasDate = true;
+      break;
     case 7:
       if (isName(bytes, at, UPGRADE)) return upgradeField(bytes, head, at, valueAt, valueEnd, next);
       if (isName(bytes, at, TRAILER)) head.sendsTrailers = true;

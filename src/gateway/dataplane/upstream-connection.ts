@@ -261,7 +261,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
     this.#keeps = !head.closes && (!head.isVersion10 || head.keepsAlive) && head.body !== BODY.untilClose && !exchange.isUpgrade;
     this.#keepAliveMs = keptForMs(head.keepAliveSeconds);
     this.deadlineAt = this.#isEventStream ? Number.POSITIVE_INFINITY : this.#plane.now() + this.#times.idleMs;
-    exchange.stream.beginAnswer(source, head, exchange.extraLines(this.backend));
+    exchange.stream.beginAnswer(source, head, exchange.extraLines(this.backend, head));
     this.#passBody(source, head.end, sourceEnd);
     if (this.#state === STATE.body) this.#takeBodyBuffer();
   }
