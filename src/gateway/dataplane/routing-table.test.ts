@@ -21,6 +21,10 @@ test('the longest prefix on segment borders of the exact host wins, then any hos
   const cases: readonly (readonly [string, string, string])[] = [
     ['shop.test', '/', 'shop'],
     ['SHOP.test:8080', '/', 'shop'],
+    ['shop.test.', '/', 'shop'],
+    ['Shop.Test.:8080', '/api', 'api'],
+    ['shop.test..', '/', 'any'],
+    ['.', '/', 'any'],
     ['shop.test', '/api', 'api'],
     ['shop.test', '/api?x=/api/v2', 'api'],
     ['shop.test', '/api/', 'api'],

@@ -79,6 +79,8 @@ export class RoutingTable<Target> {
       if (byte === 0x5b) isBracketed = true;
       if (byte === 0x5d) isBracketed = false;
       if (byte === COLON && !isBracketed) break;
+      // The dot at the end of a whole name is no part of it (RFC 1034, 3.1).
+      if (byte === DOT && (end + 1 === to || bytes[end + 1] === COLON)) break;
       hash = Math.imul(hash ^ byte, hashPrime);
     }
     const hosts = this.#hosts.get(hash);
