@@ -171,6 +171,24 @@ for (const { name, wires, skip } of WIRES) {
     server.close();
   });
 
+  test(`${name}: what is written, and the end, before the connection is open are both sent`, options, async () => {
+    const got = Promise.withResolvers<string>();
+    const server = createServer((socket) => {
+      const parts: Buffer[] = [];
+      socket.on('data', (part) => parts.push(part));
+      socket.on('end', () => got.resolve(Buffer.concat(parts).toString()));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const user = new Recorded();
+    const wire = wires.connected(server.address() as unknown as { host: string; port: number }, user, Buffer.allocUnsafeSlow(1_024));
+    wire.write(Buffer.from('early'));
+    wire.end();
+    equal(await got.promise, 'early');
+    await user.until(({ told }) => told.includes('closed'));
+    equal(wire.hasSentEnd, true);
+    server.close();
+  });
+
   test(`${name}: connections that are over leave no file open`, options, async () => {
     const files = () => readdirSync('/proc/self/fd').length;
     {

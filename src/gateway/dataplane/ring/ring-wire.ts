@@ -75,8 +75,9 @@ export class RingWire implements Wire, RingUser, OutboxUser {
       socket.off('close', closed);
       wire.#socket = undefined;
       wire.#open(socket);
-      for (const bytes of wire.#early.splice(0)) wire.write(bytes);
-      if (wire.#isEnding) wire.#sendEnd();
+      if (wire.#isClosed) return;
+      for (const bytes of wire.#early.splice(0)) wire.#outbox.add(bytes);
+      if (wire.#isEnding) wire.#sendEndAfterAll();
       user.onConnected();
     });
     socket.connect({ host: address.host, port: address.port });
@@ -124,8 +125,7 @@ export class RingWire implements Wire, RingUser, OutboxUser {
     if (this.#isEnding || this.#isClosed) return;
     this.#isEnding = true;
     if (this.#handle === undefined) return;
-    this.#outbox.sendNow();
-    if (!this.isPending) this.#sendEnd();
+    this.#sendEndAfterAll();
   }
 
   destroy(): void {
@@ -243,6 +243,11 @@ export class RingWire implements Wire, RingUser, OutboxUser {
   }
 
   /** Y3. */
+  #sendEndAfterAll(): void {
+    this.#outbox.sendNow();
+    if (!this.isPending) this.#sendEnd();
+  }
+
   #sendEnd(): void {
     if (this.#hasSentEnd) return;
     this.#hasSentEnd = true;
