@@ -17,6 +17,8 @@ export const WIRES: readonly { readonly name: string; readonly wires: Wires; rea
 /** What a wire tells, written down. */
 export class Recorded implements WireUser {
   readonly told: string[] = [];
+  /** Called with each thing as it is told. */
+  heard: (what: string) => void = () => undefined;
   readonly #parts: Buffer[] = [];
   #heard = Promise.withResolvers<void>();
 
@@ -54,6 +56,7 @@ export class Recorded implements WireUser {
     this.told.push(what);
     this.#heard.resolve();
     this.#heard = Promise.withResolvers();
+    this.heard(what);
   }
 }
 
@@ -83,6 +86,38 @@ export async function acceptedPair(wires: Wires): Promise<Pair> {
       client.destroy();
       wire.destroy();
       server.close();
+    },
+  };
+}
+
+/** One end of a connection of two wires. */
+interface End {
+  readonly wire: Wire;
+  readonly user: Recorded;
+}
+
+/** Two wires, one of which connected to the other. */
+export interface Link extends Disposable {
+  readonly here: End;
+  readonly there: End;
+}
+
+export async function linked(wires: Wires): Promise<Link> {
+  const accepted = Promise.withResolvers<Socket>();
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => accepted.resolve(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { readonly port: number };
+  const [here, there] = [new Recorded(), new Recorded()];
+  const connected = wires.connected({ host: '127.0.0.1', port }, here, Buffer.allocUnsafeSlow(64 * 1024));
+  const wire = wires.accepted(await accepted.promise, there, Buffer.allocUnsafeSlow(64 * 1024));
+  await here.until(({ told }) => told.length > 0);
+  server.close();
+  return {
+    here: { wire: connected, user: here },
+    there: { wire, user: there },
+    [Symbol.dispose]: () => {
+      connected.destroy();
+      wire.destroy();
     },
   };
 }

@@ -171,23 +171,50 @@ for (const { name, wires, skip } of WIRES) {
     server.close();
   });
 
-  test(`${name}: what is written, and the end, before the connection is open are both sent`, options, async () => {
-    const got = Promise.withResolvers<string>();
-    const server = createServer((socket) => {
-      const parts: Buffer[] = [];
-      socket.on('data', (part) => parts.push(part));
-      socket.on('end', () => got.resolve(Buffer.concat(parts).toString()));
-    });
+  test(`${name}: what is written before the connection is open is pending, and comes before the end`, options, async () => {
+    const got: Buffer[] = [];
+    const server = createServer((socket) => socket.on('data', (part) => got.push(part)).on('end', () => socket.end()));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const user = new Recorded();
     const wire = wires.connected(server.address() as unknown as { host: string; port: number }, user, Buffer.allocUnsafeSlow(1_024));
-    wire.write(Buffer.from('early'));
+    deepEqual([wire.write(Buffer.from('early ')), wire.write(Buffer.from('words')), wire.isPending], [true, true, true]);
     wire.end();
-    equal(await got.promise, 'early');
-    await user.until(({ told }) => told.includes('closed'));
-    equal(wire.hasSentEnd, true);
+    await user.until(({ told }) => told.some((what) => what.startsWith('closed')));
+    equal(Buffer.concat(got).toString(), 'early words');
+    deepEqual([user.told.includes('writable'), user.told.at(-1), wire.hasSentEnd], [true, 'closed', true]);
     server.close();
   });
+
+  for (const cut of ['reset', 'destroy'] as const) {
+    test(`${name}: a connection on which ${cut} is called before it is open is closed, and nothing else is told`, options, async () => {
+      const server = createServer((socket) => socket.on('error', () => undefined));
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const user = new Recorded();
+      const wire = wires.connected(server.address() as unknown as { host: string; port: number }, user, Buffer.allocUnsafeSlow(1_024));
+      await new Promise<void>((resolve) => process.nextTick(resolve));
+      wire[cut]();
+      await user.until(({ told }) => told.includes('closed'));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      deepEqual(user.told, ['closed']);
+      await new Promise((resolve) => server.close(resolve));
+    });
+  }
+
+  for (const when of ['bytes', 'ended', 'writable'] as const) {
+    test(`${name}: after a destroy within the call for ${when} nothing comes but the close, once`, options, async () => {
+      using pair = await acceptedPair(wires);
+      pair.user.heard = (what) => {
+        if (what === when) pair.wire.destroy();
+      };
+      if (when === 'writable') {
+        while (!pair.wire.write(Buffer.alloc(256 * 1024)));
+        pair.client.resume();
+      } else pair.client.end(noise(500_000));
+      await pair.user.until(({ told }) => told.some((what) => what.startsWith('closed')));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      deepEqual(pair.user.told.slice(pair.user.told.indexOf(when)), [when, 'closed']);
+    });
+  }
 
   test(`${name}: connections that are over leave no file open`, options, async () => {
     const files = () => readdirSync('/proc/self/fd').length;

@@ -1,6 +1,5 @@
 import type { Ring } from './ring.ts';
 import { BLOCK_BYTES, type SendBlock } from './send-blocks.ts';
-import { ERRNO } from './system-calls.ts';
 
 /** Up to this many a loop copies faster than a call. */
 const fewBytes = 64;
@@ -18,7 +17,7 @@ export interface OutboxUser {
  * What one connection has to send: in a block of the ring to the end of the round, then under way in the kernel, which takes it at once unless the other side does not read.
  *
  * X1: one send is under way at most, so bytes go out in their order. X2: what is added was copied or taken when `add` returns: its memory is the caller's again. X3: what the kernel does not
- * take waits in the backlog. It is bounded by those who add: they stop while it `isPending`.
+ * take waits in the backlog. It is bounded by those who add: they stop while it `isPending`. X4: who was told that it is pending is told when it no longer is.
  */
 export class Outbox {
   readonly #ring: Ring;
@@ -27,7 +26,6 @@ export class Outbox {
   /** Of what is in the block. */
   #length = 0;
   #isSending = false;
-  #sentInRound = 0;
   #backlog: Buffer[] = [];
   /** Somebody was told that it is pending. */
   #isAwaited = false;
@@ -48,19 +46,40 @@ export class Outbox {
     return this.#isSending || this.#backlog.length > 0 || this.#isBroken;
   }
 
+  /** As `isPending`, for somebody who waits then (X4). */
+  tellsPending(): boolean {
+    if (!this.isPending) return false;
+    this.#isAwaited = true;
+    return true;
+  }
+
   /** Adds bytes; true: it is pending, and its user will be told when it no longer is. */
   add(bytes: Buffer): boolean {
     if (this.#isBroken) return true;
-    if (this.isPending) return this.#wait(bytes);
+    if (this.isPending) return this.wait(bytes);
     const { length } = bytes;
     if (this.#length + length <= BLOCK_BYTES) {
       this.#copy(bytes);
       return false;
     }
     this.sendNow();
-    if (this.isPending) return this.#wait(bytes);
+    if (this.isPending) return this.wait(bytes);
     const taken = this.#takenNow(bytes);
-    return taken === length ? false : this.#wait(bytes.subarray(taken));
+    return taken === length ? false : this.wait(bytes.subarray(taken));
+  }
+
+  /** Adds bytes that are pending from the start (X3). Before the connection is open that is all there is to do. */
+  wait(bytes: Buffer): true {
+    if (this.#isBroken) return true;
+    this.#isAwaited = true;
+    this.#backlog.push(Buffer.from(bytes));
+    if (this.#user.file >= 0) this.#refill();
+    return true;
+  }
+
+  /** The connection is open: what has waited for that is sent. */
+  opened(): void {
+    if (this.#backlog.length > 0) this.#refill();
   }
 
   /** Hands the block to the kernel. Called by the ring at the end of the round. */
@@ -68,7 +87,6 @@ export class Outbox {
     const block = this.#block;
     if (block === undefined || this.#isSending) return;
     this.#isSending = true;
-    this.#sentInRound = this.#ring.round;
     this.#ring.queues.send(this.#user.slot, this.#user.file, block.address, this.#length);
   }
 
@@ -78,7 +96,7 @@ export class Outbox {
     if (block === undefined || this.#isSending) return;
     const bytes = block.bytes.subarray(0, this.#length);
     const taken = this.#takenNow(bytes);
-    if (taken < bytes.length && !this.#isBroken) this.#backlog.push(Buffer.from(bytes.subarray(taken)));
+    if (taken < bytes.length) this.#backlog.push(Buffer.from(bytes.subarray(taken)));
     this.#giveBlock();
     if (this.#backlog.length > 0) this.#refill();
   }
@@ -99,8 +117,8 @@ export class Outbox {
       this.#refill();
       return;
     }
-    // Who looked while it was under way was told, too.
-    if (!this.#isAwaited && this.#ring.round === this.#sentInRound + 1) return;
+    // X4.
+    if (!this.#isAwaited) return;
     this.#isAwaited = false;
     this.#user.taken();
   }
@@ -125,15 +143,6 @@ export class Outbox {
     this.#length = at + length;
   }
 
-  /** X3. */
-  #wait(bytes: Buffer): true {
-    if (this.#isBroken) return true;
-    this.#isAwaited = true;
-    this.#backlog.push(Buffer.from(bytes));
-    this.#refill();
-    return true;
-  }
-
   /** Moves what fits from the backlog into a block, and hands that over. */
   #refill(): void {
     // X1.
@@ -150,12 +159,9 @@ export class Outbox {
     this.flush();
   }
 
-  /** How many bytes the kernel took by a call of its own. */
+  /** How many bytes the kernel took by a call of its own. If that fails, so will the send of what it did not take, which tells why. */
   #takenNow(bytes: Buffer): number {
-    const result = this.#ring.calls.send(this.#user.file, bytes);
-    if (result >= 0) return result;
-    if (result !== ERRNO.again) this.#fail(result);
-    return 0;
+    return Math.max(0, this.#ring.calls.send(this.#user.file, bytes));
   }
 
   #giveBlock(): void {

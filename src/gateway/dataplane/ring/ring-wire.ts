@@ -11,7 +11,8 @@ import { STOPPED } from './system-calls.ts';
  * A TCP connection that the ring reads and writes.
  *
  * Y1: a receive is under way in the kernel from the start to the end of reading, but while it is paused; what was received before a pause came through waits, copied. Y2: the file is closed once
- * nothing of it is under way, and `onClosed` comes with that, last and once. Y3: the end is sent after all bytes.
+ * nothing of it is under way, and `onClosed` comes with that, last and once. Y3: the end is sent after all bytes. Y4: what a
+ * user throws stops nothing: the connection goes on, or ends, as it would have.
  */
 export class RingWire implements Wire, RingUser, OutboxUser {
   slot = -1;
@@ -37,8 +38,6 @@ export class RingWire implements Wire, RingUser, OutboxUser {
   #isClosed = false;
   #resets = false;
   #isOver = false;
-  /** Written before it was open. */
-  #early: Buffer[] = [];
   #error: NodeJS.ErrnoException | undefined;
   #gone: (() => void) | undefined;
 
@@ -76,7 +75,7 @@ export class RingWire implements Wire, RingUser, OutboxUser {
       wire.#socket = undefined;
       wire.#open(socket);
       if (wire.#isClosed) return;
-      for (const bytes of wire.#early.splice(0)) wire.#outbox.add(bytes);
+      wire.#outbox.opened();
       if (wire.#isEnding) wire.#sendEndAfterAll();
       user.onConnected();
     });
@@ -85,7 +84,7 @@ export class RingWire implements Wire, RingUser, OutboxUser {
   }
 
   get isPending(): boolean {
-    return !this.#isClosed && this.#outbox.isPending;
+    return !this.#isClosed && this.#outbox.tellsPending();
   }
 
   get hasSentEnd(): boolean {
@@ -94,9 +93,7 @@ export class RingWire implements Wire, RingUser, OutboxUser {
 
   write(bytes: Buffer): boolean {
     if (this.#isClosed || this.#isEnding || bytes.length === 0) return this.isPending;
-    if (this.#handle !== undefined) return this.#outbox.add(bytes);
-    this.#early.push(Buffer.from(bytes));
-    return false;
+    return this.#handle === undefined ? this.#outbox.wait(bytes) : this.#outbox.add(bytes);
   }
 
   writeText(text: string): boolean {
@@ -136,32 +133,33 @@ export class RingWire implements Wire, RingUser, OutboxUser {
 
   reset(): void {
     if (this.#isClosed) return;
-    // The system resets no connection whose end is on the way.
-    this.#resets = !this.#isEnding || this.#hasSentEnd;
+    this.#resets = true;
     if (this.#handle !== undefined) this.#outbox.sendNow();
     this.#close();
   }
 
   received(result: number, flags: number): void {
     if ((flags & COMPLETION.goesOn) === 0) this.#isReceiving = false;
-    if ((flags & COMPLETION.hasBuffer) !== 0) {
-      const id = flags >>> COMPLETION.bufferShift;
-      try {
-        if (result > 0 && !this.#isClosed) this.#came(this.#ring.buffers.bytes(id), result);
-      } finally {
-        this.#ring.buffers.give(id);
+    const { buffers } = this.#ring;
+    const id = (flags & COMPLETION.hasBuffer) === 0 ? -1 : flags >>> COMPLETION.bufferShift;
+    // Y4.
+    try {
+      if (this.#isClosed) return;
+      if (result > 0) this.#came(buffers.bytes(id), result);
+      else if (!STOPPED.has(result)) this.#ended(result);
+    } finally {
+      if (id >= 0) buffers.give(id);
+      if (!this.#isReceiving) {
+        if (this.#isClosed) this.#finish();
+        else this.#receive();
       }
     }
-    if (result <= 0 && !STOPPED.has(result) && !this.#isClosed) this.#ended(result);
-    if (this.#isReceiving) return;
-    if (this.#isClosed) this.#finish();
-    else this.#receive();
   }
 
   sent(result: number): void {
     this.#outbox.sent(result);
     if (this.#isClosed) this.#finish();
-    else if (this.#isEnding && !this.isPending) this.#sendEnd();
+    else if (this.#isEnding && !this.#outbox.isPending) this.#sendEnd();
   }
 
   taken(): void {
@@ -212,7 +210,7 @@ export class RingWire implements Wire, RingUser, OutboxUser {
 
   /** Y1. */
   #receive(): void {
-    if (this.#isReceiving || this.#isPaused || this.#hasEnded || this.#handle === undefined) return;
+    if (this.#isReceiving || this.#isPaused || this.#hasEnded || this.#held.length > 0 || this.#handle === undefined) return;
     this.#isReceiving = true;
     this.#ring.queues.receive(this.slot, this.file, this.#ring.buffers.group);
     this.#ring.due();
@@ -230,14 +228,15 @@ export class RingWire implements Wire, RingUser, OutboxUser {
   }
 
   #tellEnd(): void {
-    if (this.#endIsTold) return;
-    this.#endIsTold = true;
     // What broke has no end.
     if (this.#error !== undefined) {
       this.#close();
       return;
     }
-    this.#user.onEnded();
+    if (!this.#endIsTold) {
+      this.#endIsTold = true;
+      this.#user.onEnded();
+    }
     // Both sides have said that nothing more comes.
     if (this.#hasSentEnd) this.#close();
   }
@@ -245,7 +244,7 @@ export class RingWire implements Wire, RingUser, OutboxUser {
   /** Y3. */
   #sendEndAfterAll(): void {
     this.#outbox.sendNow();
-    if (!this.isPending) this.#sendEnd();
+    if (!this.#outbox.isPending) this.#sendEnd();
   }
 
   #sendEnd(): void {
@@ -263,14 +262,13 @@ export class RingWire implements Wire, RingUser, OutboxUser {
   }
 
   #close(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#held = [];
-    this.#early = [];
     this.#outbox.drop();
-    if (this.#socket !== undefined) {
-      if (this.#resets) this.#socket.resetAndDestroy();
-      else this.#socket.destroy();
-    } else if (this.#isReceiving || this.#outbox.isSending) {
+    // Where there is no connection yet there is none to reset.
+    if (this.#socket !== undefined) this.#socket.destroy();
+    else if (this.#isReceiving || this.#outbox.isSending) {
       this.#ring.queues.cancelAll(this.file);
       this.#ring.due();
     } else this.#later();

@@ -29,6 +29,7 @@ export interface RingUser {
  *
  * N1: a slot is one connection's until nothing of it is under way in the kernel. N2: what connections have to send is handed over once per round, when all that had come was handled: what is
  * written in one round to one connection goes out as one. N3: while rounds go on the kernel does not wake the event loop; once it may again, what came meanwhile is looked for.
+ * N4: a turn after whose last round something may be left, or that somebody's error ended, is followed by another.
  */
 export class Ring {
   readonly calls: SystemCalls;
@@ -43,8 +44,6 @@ export class Ring {
   #waiting: RingUser[] = [];
   #isTurning = false;
   #isDue = false;
-  /** Counts rounds: a send that is over in the round it was handed over in was taken at once. */
-  round = 0;
   /** Called in each round when all that had come was handled, before what is to be sent is handed over. */
   roundHandled: () => void = () => undefined;
 
@@ -107,17 +106,18 @@ export class Ring {
     this.#isTurning = true;
     // N3.
     queues.wakes = false;
+    let isOver = false;
     try {
-      for (let rounds = 0; rounds < roundsPerTurn; rounds++) {
+      for (let rounds = 0; rounds < roundsPerTurn && !isOver; rounds++) {
         this.#handOver();
         if (queues.isDue) queues.enter();
-        this.round++;
-        if (queues.take(this.#completed) === 0 && !this.#hasMore) break;
+        isOver = queues.take(this.#completed) === 0 && !this.#hasMore;
       }
     } finally {
       this.#isTurning = false;
       queues.wakes = true;
-      if (this.#hasMore || queues.isDue || queues.hasCompleted) this.due();
+      // N4.
+      if (!isOver || queues.isDue || queues.hasCompleted) this.due();
     }
   }
 
@@ -127,7 +127,11 @@ export class Ring {
 
   #handOver(): void {
     // Those who ask again wait for the next round.
-    for (let left = this.#waiting.length; left > 0; left--) this.#waiting.shift()?.goOn();
+    for (let left = this.#waiting.length; left > 0; left--) {
+      // One that throws has its turn again.
+      this.#waiting[0]?.goOn();
+      this.#waiting.shift();
+    }
     this.roundHandled();
     const flushing = this.#flushing;
     if (flushing.length === 0) return;
