@@ -13,6 +13,7 @@ import {
   checkOpenFiles,
   checkPorts,
   checkPrivate,
+  checkRing,
   checkSync,
 } from '../doctor/machine-checks.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -35,6 +36,7 @@ export const run: RunCommand = async (context) => {
     ...sync,
     await checkFreeDisk(home),
     await checkOpenFiles(),
+    checkRing(),
     await checkPrivate(home),
     clock,
     await checkEphemeralPorts(home),

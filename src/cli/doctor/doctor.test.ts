@@ -1,4 +1,4 @@
-import { deepEqual, equal } from 'node:assert/strict';
+import { deepEqual, equal, match } from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import type { StatusView } from '@haven/sdk';
 import type { GatewayTraffic } from '../traffic.ts';
 import { clusterFindings } from './cluster-checks.ts';
 import { worstVerdict } from './finding.ts';
-import { checkEphemeralPorts, checkFreeDisk, checkNode, checkPorts, checkSync, percentile99 } from './machine-checks.ts';
+import { checkEphemeralPorts, checkFreeDisk, checkNode, checkPorts, checkRing, checkSync, percentile99 } from './machine-checks.ts';
 
 const status: StatusView = {
   version: '0.1.0',
@@ -74,6 +74,21 @@ test('p99 is the nearest rank', () => {
 test('an old Node fails', () => {
   equal(checkNode('24.1.0').verdict, 'ok');
   equal(checkNode('22.9.0').verdict, 'fail');
+});
+
+test('gateways without an io_uring are told of, and are no fault', () => {
+  const before = process.env['HAVEN_GATEWAY_RING'];
+  try {
+    process.env['HAVEN_GATEWAY_RING'] = 'off';
+    deepEqual(checkRing(), { check: 'io_uring', verdict: 'ok', found: 'not wanted: HAVEN_GATEWAY_RING=off' });
+    delete process.env['HAVEN_GATEWAY_RING'];
+    const { verdict, found } = checkRing();
+    equal(verdict, 'ok');
+    match(found, /^(gateways carry all their connections by it|none for gateways, which take more CPU: .+)$/);
+  } finally {
+    if (before === undefined) delete process.env['HAVEN_GATEWAY_RING'];
+    else process.env['HAVEN_GATEWAY_RING'] = before;
+  }
 });
 
 test('the disk is measured where the home will lie, and nothing is left there', async () => {

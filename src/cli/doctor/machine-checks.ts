@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { formatSize } from '#base/bytes';
 import { messageOf } from '#base/errors';
+import { openRing } from '#gateway/dataplane/ring/open-ring';
 import { detectCgroups } from '#world/node/cgroup';
 import { addressesOf, type Home, httpsAddressOf, INSTANCE_PORTS, internalPortsOf, pathsOf } from '../home.ts';
 import type { Finding } from './finding.ts';
@@ -118,6 +119,15 @@ export async function checkOpenFiles(): Promise<Finding | undefined> {
   const files = limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit);
   const verdict = files < FILES_FAIL ? 'fail' : files < FILES_WARN ? 'warn' : 'ok';
   return { check: 'open files', verdict, found: `${limit} at most`, ...(verdict === 'ok' ? {} : { next: `ulimit -n ${FILES_WARN * 4}` }) };
+}
+
+/** Whether gateways that are started as this program is can have a ring. None is no fault: they do the same, at a higher cost. */
+export function checkRing(): Finding {
+  const opened = openRing();
+  const check = 'io_uring';
+  if (opened.ring !== undefined) return { check, verdict: 'ok', found: 'gateways carry all their connections by it' };
+  if (!opened.isWanted) return { check, verdict: 'ok', found: `not wanted: ${opened.reason}` };
+  return { check, verdict: 'ok', found: `none for gateways, which take more CPU: ${opened.reason}` };
 }
 
 /** All ports that Haven will want are free; asked only while it does not run. */

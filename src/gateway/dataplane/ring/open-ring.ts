@@ -10,6 +10,11 @@ export function openRing(): RingOrNot {
   try {
     return { ring: new Ring() };
   } catch (error) {
-    return { ring: undefined, isWanted: true, reason: messageOf(error) };
+    return { ring: undefined, isWanted: true, reason: reasonOf(error) };
   }
+}
+
+/** In one line: a module that is not there tells who wanted it in others. */
+function reasonOf(error: unknown): string {
+  return messageOf(error).split('\n', 1)[0] as string;
 }

@@ -1,4 +1,4 @@
-import { ERRNO, type SystemCalls } from './system-calls.ts';
+import { ERRNO, RingError, type SystemCalls } from './system-calls.ts';
 
 /** Numbers of the kernel's interface (include/uapi/linux/io_uring.h; described in io_uring_setup(2), io_uring_enter(2)). */
 const SETUP = { cqSize: 1 << 3, submitAll: 1 << 7, taskrunFlag: 1 << 9, singleIssuer: 1 << 12, deferTaskrun: 1 << 13 } as const;
@@ -165,14 +165,6 @@ export class Queues {
     Atomics.store(this.#sqTail, 0, this.#tail);
     const result = this.#calls.enter(this.file, this.#untold, flags);
     this.#untold = result >= 0 ? this.#untold - result : (this.#tail - Atomics.load(this.#sqHead, 0)) >>> 0;
-  }
-}
-
-/** A call of the kernel that the ring cannot do without has failed. */
-export class RingError extends Error {
-  constructor(call: string, errno: number) {
-    super(`${call} failed: errno ${-errno}`);
-    this.name = 'RingError';
   }
 }
 

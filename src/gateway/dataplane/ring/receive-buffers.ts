@@ -1,5 +1,5 @@
-import { highWord, lowWord, RingError } from './queues.ts';
-import type { SystemCalls } from './system-calls.ts';
+import { highWord, lowWord } from './queues.ts';
+import { RingError, type SystemCalls } from './system-calls.ts';
 
 /** A power of two. */
 const buffers = 128;

@@ -50,10 +50,15 @@ export class Ring {
   /** Throws where there can be none. */
   constructor() {
     this.calls = systemCalls();
-    this.queues = new Queues(this.calls);
-    this.buffers = new ReceiveBuffers(this.calls, this.queues.file);
-    this.blocks = new SendBlocks(this.calls);
-    this.#wake = new WakeFile(this.calls, this.queues.file, () => this.#turn());
+    try {
+      this.queues = new Queues(this.calls);
+      this.buffers = new ReceiveBuffers(this.calls, this.queues.file);
+      this.blocks = new SendBlocks(this.calls);
+      this.#wake = new WakeFile(this.calls, this.queues.file, () => this.#turn());
+    } catch (error) {
+      this.calls.giveBack();
+      throw error;
+    }
   }
 
   /** Rounds go on: what is asked for is done in this turn of the event loop. */

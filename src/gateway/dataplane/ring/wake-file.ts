@@ -1,5 +1,4 @@
-import { RingError } from './queues.ts';
-import type { SystemCalls } from './system-calls.ts';
+import { RingError, type SystemCalls } from './system-calls.ts';
 
 const registerEventFile = 4;
 /** A count of 64 bits is read at once. */
@@ -16,6 +15,11 @@ interface PipeHandle {
   close(): void;
 }
 
+interface PipeKind {
+  new (kind: number): PipeHandle;
+  readonly prototype: Partial<PipeHandle>;
+}
+
 /** Lets the event loop hear that something has completed: the kernel counts in an event file, and the loop reads that as it reads any connection. */
 export class WakeFile {
   readonly #pipe: PipeHandle;
@@ -23,7 +27,10 @@ export class WakeFile {
   readonly #count = Buffer.alloc(countBytes);
 
   constructor(calls: SystemCalls, ring: number, woken: () => void) {
-    const { Pipe } = (process as unknown as { binding(name: string): { readonly Pipe: new (kind: number) => PipeHandle } }).binding('pipe_wrap');
+    const { Pipe } = (process as unknown as { binding(name: string): { readonly Pipe: PipeKind } }).binding('pipe_wrap');
+    // Once the file is the pipe's nothing may fail.
+    const { useUserBuffer, readStart } = Pipe.prototype;
+    if (typeof useUserBuffer !== 'function' || typeof readStart !== 'function') throw new Error('this version of Node reads its streams in another way');
     const file = calls.eventFile();
     if (file < 0) throw new RingError('eventfd', file);
     const argument = Buffer.alloc(4);
