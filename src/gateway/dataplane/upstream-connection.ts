@@ -20,6 +20,7 @@ const STATE = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, ending: 5, 
  * U3: it is kept only if request and answer are complete and nothing came after them. U4: it reads into the buffer that all share, whose bytes are used up or copied
  * before anybody reads again, but for a body that goes on: that has a buffer of its own. U5: while turns of the event loop have several requests, one that may wait is sent at
  * the end of its turn, with those of other connections: the backend is woken once for many. What comes before it was sent is no answer (R-05).
+ * U6: a tunnel both of whose sides have ended is over when its client has taken all, or has not for too long: its connection to the backend is closed before that.
  */
 export class UpstreamConnection implements WireUser, UpstreamTry {
   next: UpstreamTry | undefined;
@@ -45,6 +46,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
   #isEventStream = false;
   #isPaused = false;
   #isUnsent = false;
+  #hasTunnelEnded = false;
   /** Of its own while a body comes in several reads. */
   #bodyBuffer: Buffer | undefined;
   #times: ServiceTimes = DEFAULT_TIMES;
@@ -145,6 +147,7 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
   onEnded(): void {
     this.#plane.tick();
     if (this.#state === STATE.tunnel) {
+      this.#hasTunnelEnded = true;
       this.exchange?.stream.endTunnelToClient();
       return;
     }
@@ -154,7 +157,8 @@ export class UpstreamConnection implements WireUser, UpstreamTry {
 
   onClosed(error: NodeJS.ErrnoException | undefined): void {
     this.#plane.tick();
-    this.#lost(error);
+    // U6.
+    if (this.#state !== STATE.tunnel || !this.#hasTunnelEnded || error !== undefined) this.#lost(error);
   }
 
   /** The wait for the answer begins anew. */
