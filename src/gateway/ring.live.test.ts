@@ -29,6 +29,7 @@ test('what came in the last round of a turn is handled to its end as well', opti
     const user = {
       received: () => undefined,
       sent: () => undefined,
+      hungUp: () => undefined,
       goOn: () => {
         if (--left > 0) ring.later(user);
         else link.here.wire.write(bytes);

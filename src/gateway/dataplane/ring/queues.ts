@@ -2,12 +2,14 @@ import { ERRNO, RingError, type SystemCalls } from './system-calls.ts';
 
 /** Numbers of the kernel's interface (include/uapi/linux/io_uring.h; described in io_uring_setup(2), io_uring_enter(2)). */
 const SETUP = { cqSize: 1 << 3, submitAll: 1 << 7, taskrunFlag: 1 << 9, singleIssuer: 1 << 12, deferTaskrun: 1 << 13 } as const;
-const OPERATION = { cancel: 14, send: 26, receive: 27 } as const;
+const OPERATION = { poll: 6, cancel: 14, send: 26, receive: 27 } as const;
 const bufferSelect = 1 << 5;
 const RECEIVE = { pollFirst: 1, again: 2 } as const;
 const CANCEL = { all: 1, byFile: 2 } as const;
 /** MSG_NOSIGNAL and MSG_WAITALL: a send is over when all was taken. */
 const sendFlags = 0x4100;
+/** POLLRDHUP; that the connection is broken is always told. */
+const hangUp = 0x2000;
 const getEvents = 1;
 const SQ_FLAG = { overflow: 1 << 1, taskrun: 1 << 2 } as const;
 const cqEventsOff = 1;
@@ -24,7 +26,7 @@ const sqEntries = 512;
 const cqEntries = 8_192;
 
 /** What a completion is about. */
-export const KIND = { receive: 0, send: 1, cancel: 2 } as const;
+export const KIND = { receive: 0, send: 1, cancel: 2, hangUp: 3 } as const;
 const kindBits = 2;
 
 /** Whether a receive goes on, and what it was given, from the flags of its completion. */
@@ -92,6 +94,11 @@ export class Queues {
 
   send(slot: number, file: number, address: number, bytes: number): void {
     this.#add(OPERATION.send, file, address, bytes, sendFlags, (slot << kindBits) | KIND.send, 0);
+  }
+
+  /** Completes once the other side has ended or cut the connection. */
+  awaitHangUp(slot: number, file: number): void {
+    this.#add(OPERATION.poll, file, 0, 0, hangUp, (slot << kindBits) | KIND.hangUp, 0);
   }
 
   cancelReceive(slot: number): void {

@@ -12,7 +12,8 @@ import { STOPPED } from './system-calls.ts';
  *
  * Y1: a receive is under way in the kernel from the start to the end of reading, but while it is paused; what was received before a pause came through waits, copied. Y2: the file is closed once
  * nothing of it is under way, and `onClosed` comes with that, last and once. Y3: the end is sent after all bytes. Y4: what a
- * user throws stops nothing: the connection goes on, or ends, as it would have.
+ * user throws stops nothing: the connection goes on, or ends, as it would have. Y5: a receive that goes on is
+ * not always told of a cut that comes with bytes: kernels look once for what has happened twice. So the cut is told apart, and from then on each receive is begun anew until it tells the end.
  */
 export class RingWire implements Wire, RingUser, OutboxUser {
   slot = -1;
@@ -26,6 +27,9 @@ export class RingWire implements Wire, RingUser, OutboxUser {
   /** Afterwards. */
   #handle: TcpHandle | undefined;
   #isReceiving = false;
+  /** It is still to be told that the other side has ended or cut the connection (Y5). */
+  #awaitsHangUp = false;
+  #hasHungUp = false;
   #isPaused = false;
   /** What came while it was paused. */
   #held: Buffer[] = [];
@@ -149,11 +153,25 @@ export class RingWire implements Wire, RingUser, OutboxUser {
       else if (!STOPPED.has(result)) this.#ended(result);
     } finally {
       if (id >= 0) buffers.give(id);
-      if (!this.#isReceiving) {
-        if (this.#isClosed) this.#finish();
-        else this.#receive();
-      }
+      if (this.#isReceiving) {
+        if (this.#hasHungUp) this.#receiveAnew();
+      } else if (this.#isClosed) this.#finish();
+      else this.#receive();
     }
+  }
+
+  /** Y5. */
+  hungUp(): void {
+    this.#awaitsHangUp = false;
+    this.#hasHungUp = true;
+    if (this.#isClosed) this.#finish();
+    else if (this.#isReceiving) this.#receiveAnew();
+  }
+
+  #receiveAnew(): void {
+    if (this.#isClosed) return;
+    this.#ring.queues.cancelReceive(this.slot);
+    this.#ring.due();
   }
 
   sent(result: number): void {
@@ -205,6 +223,9 @@ export class RingWire implements Wire, RingUser, OutboxUser {
     this.#handle = handle;
     this.file = handle.fd;
     this.slot = this.#ring.enter(this);
+    this.#awaitsHangUp = true;
+    this.#ring.queues.awaitHangUp(this.slot, this.file);
+    this.#ring.due();
     this.#receive();
   }
 
@@ -268,7 +289,7 @@ export class RingWire implements Wire, RingUser, OutboxUser {
     this.#outbox.drop();
     // Where there is no connection yet there is none to reset.
     if (this.#socket !== undefined) this.#socket.destroy();
-    else if (this.#isReceiving || this.#outbox.isSending) {
+    else if (this.#isReceiving || this.#awaitsHangUp || this.#outbox.isSending) {
       this.#ring.queues.cancelAll(this.file);
       this.#ring.due();
     } else this.#later();
@@ -276,7 +297,7 @@ export class RingWire implements Wire, RingUser, OutboxUser {
 
   /** Y2. */
   #finish(): void {
-    if (this.#isReceiving || this.#outbox.isSending || this.#isOver) return;
+    if (this.#isReceiving || this.#awaitsHangUp || this.#outbox.isSending || this.#isOver) return;
     const handle = this.#handle;
     this.#handle = undefined;
     if (handle !== undefined) {

@@ -19,6 +19,8 @@ export interface RingUser {
   received(result: number, flags: number): void;
   /** All that was to be sent was taken, or a negative errno. */
   sent(result: number): void;
+  /** The other side has ended or cut the connection. */
+  hungUp(): void;
   /** What it asked for with `later`. */
   goOn(): void;
 }
@@ -149,5 +151,6 @@ export class Ring {
   readonly #completed = (slot: number, kind: number, result: number, flags: number): void => {
     if (kind === KIND.receive) this.#users[slot]?.received(result, flags);
     else if (kind === KIND.send) this.#users[slot]?.sent(result);
+    else if (kind === KIND.hangUp) this.#users[slot]?.hungUp();
   };
 }
