@@ -213,7 +213,7 @@ test('an answer that ends with its connection is chunked for the client', async 
   client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
   match(
     await client.receive('0\r\n\r\n'),
-    /^HTTP\/1\.1 200 OK\r\nContent-Type: text\/plain\r\nTransfer-Encoding: chunked\r\n\r\na\r\nold school\r\n0\r\n\r\n$/,
+    /^HTTP\/1\.1 200 OK\r\nContent-Type: text\/plain\r\nTransfer-Encoding: chunked\r\nDate: [^\r]+\r\n\r\na\r\nold school\r\n0\r\n\r\n$/,
   );
   client.close();
 });
