@@ -88,7 +88,7 @@ test('a reset is an error to the other side also when an end was to come behind 
   equal(((await error)[0] as NodeJS.ErrnoException).code, 'ECONNRESET');
 });
 
-test('a reader that pauses with each part it gets keeps no more than has come by then', options, async () => {
+test('a reader that pauses with each part it gets, gets all of them in the end', options, async () => {
   using link = await linked(wires);
   const { here, there } = link;
   const sent = Buffer.alloc(8 * 1024 * 1024, 'x');
