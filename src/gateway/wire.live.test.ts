@@ -37,6 +37,27 @@ for (const { name, wires, skip } of WIRES) {
     await pair.user.until(() => pair.wire.hasSentEnd);
   });
 
+  test(`${name}: who pauses at the first bytes of many is held little memory for`, options, async () => {
+    const pairs = await Promise.all(Array.from({ length: 20 }, () => acceptedPair(wires)));
+    try {
+      const sent = noise(4 * 1024 * 1024);
+      const before = process.memoryUsage().arrayBuffers;
+      for (const { wire, user, client } of pairs) {
+        user.onBytes = (bytes, count) => {
+          wire.pause();
+          Recorded.prototype.onBytes.call(user, bytes, count);
+        };
+        client.write(sent);
+      }
+      await Promise.all(pairs.map(({ user }) => user.until(({ told }) => told.includes('bytes'))));
+      for (let turns = 0; turns < 100; turns++) await new Promise((resolve) => setImmediate(resolve));
+      const held = process.memoryUsage().arrayBuffers - before;
+      ok(held <= pairs.length * 128 * 1024, `${held} bytes for ${pairs.length} connections`);
+    } finally {
+      for (const pair of pairs) pair[Symbol.dispose]();
+    }
+  });
+
   test(`${name}: a client that does not read makes writes pending, and one that reads again makes them go on`, options, async () => {
     using pair = await acceptedPair(wires);
     const part = noise(64 * 1024);

@@ -87,9 +87,10 @@ export class Queues {
     this.#submitted = new Int32Array(calls.map(told(PARAMS.sqEntries) * ENTRY.submittedBytes, this.file, MAPPING.entries).memory);
   }
 
-  /** Receives from `file`, into buffers of `group` that the kernel picks when bytes have come, until it is canceled, the end comes or buffers run out. */
-  receive(slot: number, file: number, group: number): void {
-    this.#add(OPERATION.receive | (bufferSelect << 8) | ((RECEIVE.pollFirst | RECEIVE.again) << 16), file, 0, 0, 0, (slot << kindBits) | KIND.receive, group);
+  /** Receives from `file`, into buffers of `group` that the kernel picks when bytes have come: one, or with `again` until it is canceled, the end comes or buffers run out. */
+  receive(slot: number, file: number, { group, again }: { readonly group: number; readonly again: boolean }): void {
+    const how = again ? RECEIVE.pollFirst | RECEIVE.again : RECEIVE.pollFirst;
+    this.#add(OPERATION.receive | (bufferSelect << 8) | (how << 16), file, 0, 0, 0, (slot << kindBits) | KIND.receive, group);
   }
 
   send(slot: number, file: number, address: number, bytes: number): void {

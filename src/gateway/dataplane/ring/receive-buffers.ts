@@ -3,7 +3,7 @@ import { RingError, type SystemCalls } from './system-calls.ts';
 
 /** A power of two. */
 const buffers = 128;
-const bufferBytes = 32 * 1024;
+export const BUFFER_BYTES = 32 * 1024;
 const registerBuffers = 22;
 /** Of an entry, and of the registration. */
 const BYTES = { entry: 16, registration: 40 } as const;
@@ -17,6 +17,9 @@ const tailAt = 7;
  */
 export class ReceiveBuffers {
   readonly group = 0;
+  /** How a receive takes them. */
+  readonly one = { group: this.group, again: false };
+  readonly many = { group: this.group, again: true };
   readonly #buffers: Buffer[];
   readonly #address: number;
   readonly #words: Uint32Array;
@@ -24,9 +27,9 @@ export class ReceiveBuffers {
   #tail = 0;
 
   constructor(calls: SystemCalls, ring: number) {
-    const pool = calls.map(buffers * bufferBytes);
+    const pool = calls.map(buffers * BUFFER_BYTES);
     this.#address = pool.address;
-    this.#buffers = Array.from({ length: buffers }, (_, id) => Buffer.from(pool.memory, id * bufferBytes, bufferBytes));
+    this.#buffers = Array.from({ length: buffers }, (_, id) => Buffer.from(pool.memory, id * BUFFER_BYTES, BUFFER_BYTES));
     const shared = calls.map(buffers * BYTES.entry);
     this.#words = new Uint32Array(shared.memory);
     this.#halves = new Uint16Array(shared.memory);
@@ -47,10 +50,10 @@ export class ReceiveBuffers {
   /** Nobody reads it any more. */
   give(id: number): void {
     const at = this.#tail & (buffers - 1);
-    const address = this.#address + id * bufferBytes;
+    const address = this.#address + id * BUFFER_BYTES;
     this.#words[at * 4] = lowWord(address);
     this.#words[at * 4 + 1] = highWord(address);
-    this.#words[at * 4 + 2] = bufferBytes;
+    this.#words[at * 4 + 2] = BUFFER_BYTES;
     this.#halves[at * 8 + 6] = id;
     this.#tail = (this.#tail + 1) & 0xffff;
     Atomics.store(this.#halves, tailAt, this.#tail);

@@ -4,8 +4,12 @@ import { type TcpHandle, takeHandle } from '../stream-internals.ts';
 import type { Wire, WireUser } from '../wire.ts';
 import { Outbox, type OutboxUser } from './outbox.ts';
 import { COMPLETION } from './queues.ts';
+import { BUFFER_BYTES } from './receive-buffers.ts';
 import type { Ring, RingUser } from './ring.ts';
 import { STOPPED } from './system-calls.ts';
+
+/** Y6. After so many that were small, another big one is not expected. */
+const enoughSmall = 4;
 
 /**
  * A TCP connection that the ring reads and writes.
@@ -14,6 +18,8 @@ import { STOPPED } from './system-calls.ts';
  * nothing of it is under way, and `onClosed` comes with that, last and once. Y3: the end is sent after all bytes. Y4: what a
  * user throws stops nothing: the connection goes on, or ends, as it would have. Y5: a receive that goes on is
  * not always told of a cut that comes with bytes: kernels look once for what has happened twice. So the cut is told apart, and from then on each receive is begun anew until it tells the end.
+ * Y6: a receive that goes on brings up to 32 buffers before anybody can pause it, so it is for connections on
+ * which little comes at a time: one that is new, was paused or fills buffers receives into one by one, and what is held for who does not take it is little.
  */
 export class RingWire implements Wire, RingUser, OutboxUser {
   slot = -1;
@@ -31,6 +37,8 @@ export class RingWire implements Wire, RingUser, OutboxUser {
   #awaitsHangUp = false;
   #hasHungUp = false;
   #isPaused = false;
+  /** Receives that did not fill their buffer. */
+  #smallInARow = 0;
   /** What came while it was paused. */
   #held: Buffer[] = [];
   #hasEnded = false;
@@ -109,6 +117,7 @@ export class RingWire implements Wire, RingUser, OutboxUser {
   pause(): void {
     if (this.#isPaused) return;
     this.#isPaused = true;
+    this.#smallInARow = 0;
     if (this.#isReceiving && !this.#isClosed) {
       this.#ring.queues.cancelReceive(this.slot);
       this.#ring.due();
@@ -149,8 +158,11 @@ export class RingWire implements Wire, RingUser, OutboxUser {
     // Y4.
     try {
       if (this.#isClosed) return;
-      if (result > 0) this.#came(buffers.bytes(id), result);
-      else if (!STOPPED.has(result)) this.#ended(result);
+      if (result > 0) {
+        if (result === BUFFER_BYTES) this.#smallInARow = 0;
+        else this.#smallInARow++;
+        this.#came(buffers.bytes(id), result);
+      } else if (!STOPPED.has(result)) this.#ended(result);
     } finally {
       if (id >= 0) buffers.give(id);
       if (this.#isReceiving) {
@@ -233,7 +245,9 @@ export class RingWire implements Wire, RingUser, OutboxUser {
   #receive(): void {
     if (this.#isReceiving || this.#isPaused || this.#hasEnded || this.#held.length > 0 || this.#handle === undefined) return;
     this.#isReceiving = true;
-    this.#ring.queues.receive(this.slot, this.file, this.#ring.buffers.group);
+    const { queues, buffers } = this.#ring;
+    // Y6.
+    queues.receive(this.slot, this.file, this.#smallInARow < enoughSmall ? buffers.one : buffers.many);
     this.#ring.due();
   }
 
