@@ -147,13 +147,15 @@ if (options.write) {
   await writeFile(docs, withRows(text, 'hard', HARD_CASES, hard));
 }
 
-/** The docs with these rows in the place of those of the same cases, which a run may have measured one after the other. */
+/** The docs with these rows in the place of those of the same case and proxy, which a run may have measured one after the other. */
 function withRows(text: string, title: string, cases: readonly FailoverCase[], rows: readonly string[]): string {
+  if (rows.length === 0) return text;
   const section = new RegExp(`<!-- ${title} -->\\n([\\s\\S]*?)<!-- end -->`);
-  const caseOf = (line: string) => line.split(' | ')[0]?.slice(2) ?? '';
-  const measured = new Set(rows.map(caseOf));
-  const kept = (section.exec(text)?.[1] ?? '').split('\n').filter((line) => cases.some(({ name }) => name === caseOf(line)) && !measured.has(caseOf(line)));
-  const ordered = cases.flatMap(({ name }) => [...kept, ...rows].filter((line) => caseOf(line) === name));
+  const keyOf = (line: string) => line.split(' | ').slice(0, 2).join(' | ').slice(2);
+  const keys = cases.flatMap(({ name }) => Object.keys(proxies).map((proxy) => `${name} | ${proxy}`));
+  const measured = new Set(rows.map(keyOf));
+  const kept = (section.exec(text)?.[1] ?? '').split('\n').filter((line) => keys.includes(keyOf(line)) && !measured.has(keyOf(line)));
+  const ordered = keys.flatMap((key) => [...kept, ...rows].filter((line) => keyOf(line) === key));
   const when = `${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} cores of ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}.`;
   return text.replace(section, () => `<!-- ${title} -->\n${when}\n\n${HEADER}\n${ordered.join('\n')}\n<!-- end -->`);
 }

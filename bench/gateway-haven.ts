@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { processTree } from './gateway-machine.ts';
 import { type Backends, type Peer, startProgram } from './gateway-peers.ts';
 
@@ -14,6 +15,8 @@ export interface HavenVariant {
   readonly byStreams?: true;
 }
 
+/** New backends are asked twice as often, for ten seconds (R-22). */
+const youngMs = 12_000;
 const launcher = join(import.meta.dirname, '../bin/haven.js');
 
 /** The stand-alone gateway as its users start it: metrics on, access log off, active checks on, one worker. */
@@ -21,7 +24,7 @@ export async function startHaven(name: string, port: number, backends: Backends,
   const directory = await mkdtemp(join(tmpdir(), 'haven-bench-'));
   const file = join(directory, 'gateway.json');
   await writeFile(file, JSON.stringify(configOf(port, backends, variant), undefined, 2));
-  return await startProgram({
+  const started = await startProgram({
     name,
     port,
     tlsPort: port + 1,
@@ -30,6 +33,8 @@ export async function startHaven(name: string, port: number, backends: Backends,
     environment: variant.byStreams ? { HAVEN_GATEWAY_RING: 'off' } : {},
     workersOf: (pid) => processTree(pid).filter((each) => readFileSync(`/proc/${each}/cmdline`, 'latin1').includes('worker.main')),
   });
+  if (variant.moreServices !== undefined) await sleep(youngMs);
+  return started;
 }
 
 function configOf(port: number, { ports, echoPort, certificate }: Backends, { workers = 1, moreServices = 0 }: HavenVariant): object {
