@@ -12,7 +12,6 @@ interface PipeHandle {
   onread: () => void;
   ref(): void;
   unref(): void;
-  close(): void;
 }
 
 interface PipeKind {
