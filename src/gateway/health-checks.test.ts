@@ -198,3 +198,26 @@ test('one that drains is asked only where it may still serve', async () => {
   await still.simulation.run({ untilMs: 10_000 });
   deepEqual(still.changes, ['passing']);
 });
+
+test('checks of many backends begin in the same few turns, and each backend is asked as often as it should be', async () => {
+  const count = 20;
+  const simulation = new Simulation({ seed: 3, drain });
+  const { world } = simulation.host('gateway');
+  const arrivals: number[] = [];
+  const serving = simulation.host('node').world.network.serve({ host: '0.0.0.0', port: firstPort }, async () => {
+    arrivals.push(world.clock.now());
+    return { status: 200, headers: {}, body: (async function* () {})() };
+  });
+  await simulation.complete(serving);
+  using checks = new HealthChecks(world, () => undefined);
+  const backends = Array.from({ length: count }, (_, i) => ({ ...backendAt(i + 1, httpCheck('/')), address: { host: 'node', port: firstPort } }));
+  checks.configure([routeTo(backends)]);
+  await simulation.run({ untilMs: 20_000 });
+  arrivals.length = 0;
+  await simulation.run({ untilMs: 60_000 });
+  // Ten turns in two seconds, and some milliseconds on the way.
+  const late = arrivals.filter((at) => at % 200 > 20);
+  deepEqual(late, []);
+  const expected = count * 20;
+  ok(arrivals.length > 0.95 * expected && arrivals.length < 1.05 * expected, `${arrivals.length} checks`);
+});

@@ -13,6 +13,8 @@ const CONNECT_CHECK: Check = { probe: { kind: 'tcp' }, intervalMs: 2_000, timeou
  * for the first time, because a deploy that goes on may go by it (H3).
  */
 export const CHECK_PACE = { fastMs: 500, downMs: 5_000, downAfterMs: 10_000, youngMs: 1_000, youngForMs: 10_000, jitter: 0.1 } as const;
+/** Checks begin in turns, so many in a check's interval, those of one turn together: to be woken for each of a thousand would cost twice as much. */
+const turnsPerInterval = 10;
 const mostBodyBytes = 64 * 1024;
 
 /** One backend's health by active checks. */
@@ -133,7 +135,8 @@ export class HealthChecks implements Disposable {
       const isLongDown = !result.passed && sinceMs >= CHECK_PACE.downAfterMs;
       const isYoung = result.passed && checked.health.transitions === 1 && sinceMs < CHECK_PACE.youngForMs;
       const paceMs = paceOf(check, { isChanging: streak > 0, isLongDown, isYoung });
-      await clock.sleep(paceMs * (isSpread ? 1 + CHECK_PACE.jitter * (2 * random.next() - 1) : random.next()), signal);
+      const delayMs = paceMs * (isSpread ? 1 + CHECK_PACE.jitter * (2 * random.next() - 1) : random.next());
+      await clock.sleep(untilTurn(clock.now(), delayMs, paceMs / turnsPerInterval), signal);
       isSpread = true;
     }
   }
@@ -155,6 +158,11 @@ interface Phase {
   readonly isChanging: boolean;
   readonly isLongDown: boolean;
   readonly isYoung: boolean;
+}
+
+/** From now to the turn that is nearest to the end of a delay. */
+function untilTurn(now: number, delayMs: number, turnMs: number): number {
+  return Math.max(0, Math.round((now + delayMs) / turnMs) * turnMs - now);
 }
 
 function paceOf({ intervalMs }: Check, phase: Phase): number {

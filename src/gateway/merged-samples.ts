@@ -1,8 +1,10 @@
 import { BUCKETS } from './dataplane/histogram.ts';
-import type { BackendSample, Counts, HistogramSample, ServiceSample, TcpSample, WorkerSample } from './worker-protocol.ts';
+import type { BackendSample, Changes, Counts, HistogramSample, SampleChanges, ServiceSample, TcpSample, WorkerSample } from './worker-protocol.ts';
 
 /** The sum of several workers' counters. */
 export function mergeSamples(samples: readonly WorkerSample[]): WorkerSample {
+  const [only] = samples;
+  if (only !== undefined && samples.length === 1) return only;
   const services: Record<string, ServiceSample> = Object.create(null);
   const backends: Record<string, BackendSample> = Object.create(null);
   const sum = {
@@ -33,6 +35,11 @@ export function mergeSamples(samples: readonly WorkerSample[]): WorkerSample {
   return { ...sum, revision: Math.min(...samples.map(({ revision }) => revision)), refusals, tlsHandshakes, tlsErrors, connectionRefusals, services, backends };
 }
 
+/** A worker's counters, of those before and what has changed since. */
+export function withChanges(before: WorkerSample | undefined, changes: SampleChanges): WorkerSample {
+  return { ...changes, services: changedBy(before?.services, changes.services), backends: changedBy(before?.backends, changes.backends) };
+}
+
 /** What stays of a worker that has ended: what it counted, and nothing of what it had. */
 export function withoutGauges(sample: WorkerSample): WorkerSample {
   const services = Object.entries(sample.services).map(([key, service]) => [key, { ...service, inFlight: 0, held: 0, tunnels: 0 }] as const);
@@ -53,6 +60,12 @@ export function denseCounts({ pairs }: HistogramSample): Float64Array {
   const counts = new Float64Array(BUCKETS);
   for (let i = 0; i + 1 < pairs.length; i += 2) counts[pairs[i] as number] = pairs[i + 1] as number;
   return counts;
+}
+
+function changedBy<Sample>(before: Readonly<Record<string, Sample>> | undefined, { changed, gone }: Changes<Sample>): Readonly<Record<string, Sample>> {
+  const now: Record<string, Sample> = Object.assign(Object.create(null), before, changed);
+  for (const key of gone) delete now[key];
+  return now;
 }
 
 function addService(a: ServiceSample | undefined, b: ServiceSample): ServiceSample {

@@ -26,7 +26,8 @@ export type FromWorker =
   | { readonly kind: 'failing'; readonly cause: string }
   /** `panicking`: services of which too few backends are healthy, so that all get requests. */
   | { readonly kind: 'report'; readonly backends: readonly BackendObservation[]; readonly panicking: readonly string[] }
-  | { readonly kind: 'sample'; readonly request: number; readonly sample: WorkerSample };
+  /** Since the sample before, which the parent has: messages come in order. */
+  | { readonly kind: 'sample'; readonly request: number; readonly changes: SampleChanges };
 
 /** What only traffic can tell of a backend. Reported when it changes; `inFlight` of draining backends at once when it falls to 0. */
 export interface BackendObservation {
@@ -60,6 +61,18 @@ export interface WorkerSample {
   readonly rings: number;
   readonly services: Readonly<Record<string, ServiceSample>>;
   readonly backends: Readonly<Record<string, BackendSample>>;
+}
+
+/** A sample without the services and backends that are as they were in the one before: of a thousand nearly all. */
+export interface SampleChanges extends Omit<WorkerSample, 'services' | 'backends'> {
+  readonly services: Changes<ServiceSample>;
+  readonly backends: Changes<BackendSample>;
+}
+
+export interface Changes<Sample> {
+  /** By key; new ones too. */
+  readonly changed: Readonly<Record<string, Sample>>;
+  readonly gone: readonly string[];
 }
 
 export type Counts = Readonly<Record<string, number>>;

@@ -2,20 +2,66 @@ import type { Backend } from './dataplane/backend.ts';
 import type { Dataplane } from './dataplane/dataplane.ts';
 import type { Histogram } from './dataplane/histogram.ts';
 import type { Service } from './dataplane/service.ts';
-import type { BackendObservation, BackendSample, HistogramSample, ServiceSample, WorkerSample } from './worker-protocol.ts';
+import type { BackendObservation, BackendSample, HistogramSample, SampleChanges, ServiceSample } from './worker-protocol.ts';
 
 let lastResidentBytes = 0;
 
-/** The counters of a data plane as they are sent to the parent. */
-export function takeSample(dataplane: Dataplane): WorkerSample {
+/** The counters of a data plane as they are sent to the parent: without the services and backends that are as they were, of a thousand nearly all. */
+export class Sampler {
+  readonly #services = new Sent<Service>();
+  readonly #backends = new Sent<Backend>();
+
+  /** What changed since this was asked last. */
+  take(dataplane: Dataplane): SampleChanges {
+    const services: Record<string, ServiceSample> = Object.create(null);
+    const backends: Record<string, BackendSample> = Object.create(null);
+    for (const service of dataplane.services.values()) {
+      if (this.#services.differs(service, stateOfService(service))) services[service.key] = serviceSample(service);
+      for (const backend of service.backends)
+        if (this.#backends.differs(backend, stateOfBackend(backend))) backends[backend.key] = backendSample(backend, service.key);
+    }
+    return {
+      ...totals(dataplane),
+      services: { changed: services, gone: this.#services.forget(dataplane.services) },
+      backends: { changed: backends, gone: this.#backends.forget(dataplane.backends) },
+    };
+  }
+}
+
+/** All of one of which a sample tells; the same state, and the sample is the same. */
+type State = readonly (number | string)[];
+
+function stateOfService({ counts, tcp, tier, inFlight, heldCount }: Service): State {
+  return [counts.events + tcp.events, counts.tunnels, tier, inFlight, heldCount];
+}
+
+function stateOfBackend({ events, inFlight, idle }: Backend): State {
+  return [events, inFlight, idle.length];
+}
+
+/** The states of those that the parent has the samples of. */
+class Sent<Source extends { readonly key: string }> {
+  readonly #sent = new Map<string, { readonly source: Source; readonly state: State }>();
+
+  /** Remembers this state if it is another than before, or another's. */
+  differs(source: Source, state: State): boolean {
+    const before = this.#sent.get(source.key);
+    if (before?.source === source && before.state.every((each, i) => each === state[i])) return false;
+    this.#sent.set(source.key, { source, state });
+    return true;
+  }
+
+  /** Those that are no more. */
+  forget(those: ReadonlyMap<string, Source>): readonly string[] {
+    const gone = [...this.#sent.keys()].filter((key) => !those.has(key));
+    for (const key of gone) this.#sent.delete(key);
+    return gone;
+  }
+}
+
+function totals(dataplane: Dataplane): Omit<SampleChanges, 'services' | 'backends'> {
   const { plane } = dataplane;
   const usage = process.cpuUsage();
-  const services: Record<string, ServiceSample> = Object.create(null);
-  const backends: Record<string, BackendSample> = Object.create(null);
-  for (const service of dataplane.services.values()) {
-    services[service.key] = serviceSample(service);
-    for (const backend of service.backends) backends[backend.key] = backendSample(backend, service.key);
-  }
   return {
     revision: dataplane.revision,
     clients: plane.clients.size + plane.opening.size,
@@ -32,8 +78,6 @@ export function takeSample(dataplane: Dataplane): WorkerSample {
     memoryBytes: residentBytes(),
     cpuMs: (usage.user + usage.system) / 1_000,
     rings: plane.hasRing ? 1 : 0,
-    services,
-    backends,
   };
 }
 

@@ -5,7 +5,7 @@ import { Dataplane } from './dataplane/dataplane.ts';
 import { openRing } from './dataplane/ring/open-ring.ts';
 import { keepFilesFree } from './open-files.ts';
 import type { FromWorker, ToWorker } from './worker-protocol.ts';
-import { observe, takeSample } from './worker-sample.ts';
+import { observe, Sampler } from './worker-sample.ts';
 
 const accessFlushMs = 250;
 const reportMs = 1_000;
@@ -21,6 +21,7 @@ const lastMs = 10_000;
  */
 export function runWorker(channel: NodeJS.Process): void {
   let dataplane: Dataplane | undefined;
+  const sampler = new Sampler();
   const send = (message: FromWorker) => {
     if (channel.connected) channel.send?.(message);
   };
@@ -46,7 +47,7 @@ export function runWorker(channel: NodeJS.Process): void {
     send({ kind: 'failing', cause: error.message });
     leave(failing, channel, () => {
       // What it counted last is not lost with it.
-      const last: FromWorker = { kind: 'sample', request: noRound, sample: takeSample(failing) };
+      const last: FromWorker = { kind: 'sample', request: noRound, changes: sampler.take(failing) };
       if (channel.connected) channel.send?.(last, () => channel.exit(1));
       else channel.exit(1);
     });
@@ -62,13 +63,15 @@ export function runWorker(channel: NodeJS.Process): void {
       if (message.accessLogPath !== undefined) startAccessLog(dataplane, message.accessLogPath);
       return;
     }
-    if (dataplane !== undefined) obey(dataplane, message, handle, send, () => channel.exit(0));
+    if (dataplane === undefined) return;
+    if (message.kind === 'sample') send({ kind: 'sample', request: message.request, changes: sampler.take(dataplane) });
+    else obey(dataplane, message, handle, send, () => channel.exit(0));
   });
 }
 
 function obey(
   dataplane: Dataplane,
-  message: Exclude<ToWorker, { kind: 'start' }>,
+  message: Exclude<ToWorker, { kind: 'start' | 'sample' }>,
   handle: unknown,
   send: (message: FromWorker) => void,
   exit: () => void,
@@ -103,9 +106,6 @@ function obey(
       break;
     case 'challenges':
       dataplane.plane.tls.challenges.replace(message.challenges);
-      break;
-    case 'sample':
-      send({ kind: 'sample', request: message.request, sample: takeSample(dataplane) });
       break;
     case 'drain':
       endInOrder(dataplane, message, exit);

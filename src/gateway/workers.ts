@@ -6,7 +6,7 @@ import type { World } from '#world/world';
 import type { HealthUpdate } from './dataplane/dataplane.ts';
 import type { ListenerSettings } from './dataplane/listener-settings.ts';
 import type { ListeningHandle } from './listeners.ts';
-import { mergeSamples, withoutGauges } from './merged-samples.ts';
+import { mergeSamples, withChanges, withoutGauges } from './merged-samples.ts';
 import { PanicWatch } from './panic-watch.ts';
 import { SampleRounds } from './sample-rounds.ts';
 import { type Challenges, NO_CHALLENGES } from './tls/acme/challenges.ts';
@@ -300,7 +300,7 @@ export class Workers implements AsyncDisposable {
         this.#options.onChange();
         break;
       case 'sample':
-        worker.sample = message.sample;
+        worker.sample = withChanges(worker.sample, message.changes);
         this.#rounds.answered(message.request);
         break;
     }

@@ -110,6 +110,13 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
     this.drainMs = config.drainMs ?? LIMITS.tunnelDrainMs;
   }
 
+  /** Grows with each of its counters, and with nothing else. */
+  get events(): number {
+    const { failures, errors, slow, silent } = this.ejections;
+    const ofConnections = this.connects.count + this.connectionsOpened + this.connectionsReused + this.connectionRaces;
+    return this.durations.count + this.answers + this.failures + this.departures + ofConnections + failures + errors + slow + silent;
+  }
+
   get inFlight(): number {
     return this.busy.size + this.tcpTunnels.size;
   }

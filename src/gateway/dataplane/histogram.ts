@@ -8,11 +8,14 @@ export const BUCKETS = steps * doublings + 1;
 /** Counts of durations in buckets that grow geometrically from 16 µs to 4 minutes. Adding is a few instructions and never allocates. */
 export class Histogram {
   readonly counts = new Float64Array(BUCKETS);
+  /** Of all buckets. */
+  count = 0;
   sumMs = 0;
 
   add(durationMs: number): void {
     const bucket = bucketOf(durationMs);
     this.counts[bucket] = (this.counts[bucket] as number) + 1;
+    this.count++;
     this.sumMs += durationMs;
   }
 }

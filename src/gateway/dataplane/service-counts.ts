@@ -27,6 +27,16 @@ export class ServiceCounts {
   budgetExhausted = 0;
   readonly retriesByReason = new Map<string, number>();
 
+  /** Grows with each of its counters, and with nothing else. */
+  get events(): number {
+    const { answers, durations, firstBytes, waits, clientAborts, held, overflows, rateLimited, tunnelsDrained, panics, budgetExhausted } = this;
+    let sum = durations.count + firstBytes.count + waits.count + clientAborts + held + overflows + rateLimited + panics + budgetExhausted;
+    sum += tunnelsDrained.closed + tunnelsDrained.cut;
+    for (let at = 0; at < answers.length; at++) sum += answers[at] as number;
+    for (const count of this.retriesByReason.values()) sum += count;
+    return sum;
+  }
+
   /** A request is over. */
   answered(status: number, method: number, durationMs: number): void {
     const at = ((status / 100) | 0) * METHODS.length + method;
