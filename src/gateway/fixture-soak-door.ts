@@ -46,7 +46,7 @@ export class SoakDoor {
     return {
       socket,
       reset: () => {
-        resetSocket(raw);
+        resetSocket(raw, socket);
         socket.destroy();
       },
     };

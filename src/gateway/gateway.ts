@@ -5,6 +5,7 @@ import type { GatewayStatus, Route } from '#model/route';
 import type { Address, NetworkServer, UnixMs, World } from '#world/world';
 import { type AdminPages, answerAdmin } from './admin-pages.ts';
 import { BackendReports } from './backend-reports.ts';
+import { soon } from './dataplane/clock.ts';
 import { Departure } from './departure.ts';
 import type { GatewayConfig, GatewayControls, GatewayOptions } from './gateway-config.ts';
 import { HealthChecks } from './health-checks.ts';
@@ -63,6 +64,7 @@ class Gateway {
   /** When control said so; `undefined`: it has not answered yet. */
   #savedAt: UnixMs | undefined;
   #isServing = false;
+  #isChangeDue = false;
   readonly #served = Promise.withResolvers<void>();
   #certificates: readonly ServedCertificate[] = [];
   #adminListener: Bound | undefined;
@@ -232,7 +234,15 @@ class Gateway {
     this.#store?.save({ ...this.#inForce, savedAt: this.#savedAt, passing });
   }
 
+  /** What changes in one turn of the event loop, as when a thousand backends are checked, is taken in at once. */
   #changed(): void {
+    if (this.#isChangeDue) return;
+    this.#isChangeDue = true;
+    soon(() => this.#takeIn());
+  }
+
+  #takeIn(): void {
+    this.#isChangeDue = false;
     if (!this.#isServing && this.#workers.areReady) {
       this.#isServing = true;
       this.#served.resolve();

@@ -143,7 +143,7 @@ test('each request gets its own answer, whole and once, whatever clients, backen
   const outcomes = JSON.stringify(Object.fromEntries(ledger.outcomes));
   if (process.env['SECONDS'] !== undefined)
     process.stderr.write(`seed ${seed}: ${outcomes}, stood still for ${ledger.worstStallMs.toFixed(0)} ms, ${memory()}\n`);
-  deepEqual(ledger.problems, [], `seed ${seed}`);
+  deepEqual(ledger.problems, [], `seed ${seed}, refused: ${JSON.stringify(Object.fromEntries(dataplane.plane.refusals))}`);
   await until(() => Object.values(underWay(dataplane)).every((count) => count === 0), 'nothing is under way').catch(() => undefined);
   deepEqual([underWay(dataplane), clientsLeft(dataplane)], [{ clients: 0, opening: 0, unproven: 0, inFlight: 0, held: 0, tunnels: 0, busy: 0 }, '']);
   const kept = () => [...dataplane.backends.values()].reduce((sum, { idle, pipeline }) => sum + idle.length + (pipeline?.size ?? 0), 0);
@@ -151,7 +151,7 @@ test('each request gets its own answer, whole and once, whatever clients, backen
   await until(() => kept() === open(), 'every connection that is open at a backend is kept by the gateway');
   ok(kept() <= dataplane.backends.size * (LIMITS.idlePerBackend + LIMITS.pipelineConnections), `${kept()} connections are kept`);
   ledger.compareEnds();
-  deepEqual(ledger.problems, [], `seed ${seed}`);
+  deepEqual(ledger.problems, [], `seed ${seed}, refused: ${JSON.stringify(Object.fromEntries(dataplane.plane.refusals))}`);
   ok((ledger.outcomes.get('whole') ?? 0) > 0, outcomes);
 });
 

@@ -127,16 +127,21 @@ function endInOrder(dataplane: Dataplane, how: { readonly lastsMs: number; reado
   });
 }
 
-/** Reports at once what changed, and every second what is in flight at draining backends. */
+/** Reports at once what changed, and every second looks what is in flight at draining backends. */
 function serveReports(dataplane: Dataplane, send: (message: FromWorker) => void): void {
   let isDue = false;
+  let last = '';
   const report = () => {
     isDue = false;
-    send({
+    const message = {
       kind: 'report',
       backends: [...dataplane.backends.values()].filter((backend) => backend.draining || backend.ejected || backend.wasReported).map(observed),
       panicking: [...dataplane.services.values()].filter(({ tier }) => tier === 'panic').map(({ key }) => key),
-    });
+    } as const;
+    const written = JSON.stringify(message);
+    if (written === last) return;
+    last = written;
+    send(message);
   };
   const observed = (backend: Parameters<typeof observe>[0]) => {
     const observation = observe(backend);

@@ -181,7 +181,7 @@ export class TlsWire {
     this.#isClosed = true;
     this.#handle = undefined;
     this.#reader = undefined;
-    resetSocket(this.#raw);
+    resetSocket(this.#raw, this.#socket);
   }
 
   /** What could not be written is no end, which a close without an error would be. */
