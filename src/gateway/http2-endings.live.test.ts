@@ -10,7 +10,7 @@ import { anyNameTls } from './tls/tls-fixture.ts';
 
 /** Why a connection of HTTP/2 ends, or does not, and what its client is told of that. */
 
-const streams = [1, 3, 5, 7, 9, 11];
+const streams = Array.from({ length: 40 }, (_, i) => 1 + 2 * i);
 const most = Buffer.alloc(16 * 1024 - 1, 'a');
 const post = (stream: number, path: string) => headers(stream, fieldsOf({ ':method': 'POST', ':path': path }), FLAG.endHeaders);
 
@@ -24,13 +24,28 @@ test('a client whose uploads were answered before they were sent is not taken fo
   // On their way until then.
   client.send(...streams.flatMap((stream) => [1, 2, 3].map(() => frame(FRAME.data, 0, stream, most))));
   await pause(400);
-  client.get(13, '/there');
-  await client.over(13);
+  client.get(101, '/there');
+  await client.over(101);
   deepEqual(
-    [...streams, 13].map((stream) => client.status(stream)),
+    [...streams, 101].map((stream) => client.status(stream)),
     [...streams.map(() => 404), 200],
   );
   client.close();
+});
+
+test('a client whose uploads wait for a backend is not taken for one that floods', async () => {
+  using backend = new RecordingBackend();
+  backend.answer = () => undefined;
+  using live = await startDataplane([routeTo([backendAt(1, await backend.listen())], { settings: { maxInFlight: 1 } })], { http2: true });
+  const client = new Http2Client(live.address);
+  void client.ask({ ':path': '/first' });
+  await until(() => backend.requests.length === 1, 'the backend has all it may have');
+  await pause(200);
+  for (let i = 0; i < 4; i++) client.session.request({ ':method': 'POST', ':path': '/' }).write(Buffer.alloc(500_000));
+  await until(() => live.dataplane.services.get('shop/web')?.heldCount === 4, 'the others wait');
+  await pause(500);
+  deepEqual([client.session.destroyed, live.dataplane.plane.refusals.get('h2-flood')], [false, undefined]);
+  client.session.destroy();
 });
 
 const ENDINGS: Readonly<Record<string, { readonly code: number; end(client: FrameClient, live: LiveDataplane): void }>> = {

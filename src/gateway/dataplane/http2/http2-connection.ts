@@ -16,6 +16,8 @@ const sweepMs = { busy: 100, idle: 1_000 } as const;
 const frameBytes = { head: 256, data: 32 } as const;
 /** A client that reads may say so every now and then: a byte for so many it got. */
 const bytesPerUpdateByte = 16;
+/** As if all its streams had been answered early, with a window full on its way on each. */
+const mostStrayBytes = LIMITS.streams * LIMITS.streamWindowBytes;
 
 const OPTIONS: ServerSessionOptions & { readonly maxOutstandingSettings: number; readonly maxReservedRemoteStreams: number } = {
   settings: {
@@ -100,7 +102,7 @@ export class Http2Connection implements Client {
   /** A stream has ended in every way. */
   left(stream: Http2Stream): void {
     this.streams.remove(stream);
-    if (!stream.hasRequestEnded) this.#strayBytes = Math.min(this.#strayBytes + LIMITS.streamWindowBytes, LIMITS.connectionWindowBytes);
+    if (!stream.hasRequestEnded) this.#strayBytes = Math.min(this.#strayBytes + stream.uncountedBytes, mostStrayBytes);
     if (this.streams.size === 0) this.#idleSince = this.plane.now();
   }
 
@@ -188,8 +190,7 @@ export class Http2Connection implements Client {
   #isFlooded(now: number): boolean {
     const idleBytes = this.#socket.bytesRead - this.#usefulBytes - this.#socket.bytesWritten / bytesPerUpdateByte;
     let most = LIMITS.idleFrameBytes + this.#strayBytes + this.#strayBytesBefore;
-    // What was received of a body and not read yet was not counted yet.
-    for (let stream = this.streams.first; stream !== undefined; stream = stream.next) if (stream.isPaused) most += LIMITS.streamWindowBytes;
+    for (let stream = this.streams.first; stream !== undefined; stream = stream.next) if (stream.isPaused) most += stream.uncountedBytes;
     if (idleBytes - this.#idleBytesBefore > most) return true;
     if (now >= this.#periodEndsAt) {
       this.#periodEndsAt = now + LIMITS.idleFramePeriodMs;

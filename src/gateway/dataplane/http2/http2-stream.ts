@@ -74,6 +74,11 @@ export class Http2Stream implements ClientStream, Linked<Http2Stream> {
     return this.#pauses.isPaused;
   }
 
+  /** Of its body, what may have come without being counted as body: what waits to be read, and a window of what is on its way. */
+  get uncountedBytes(): number {
+    return this.#stream.readableLength + LIMITS.streamWindowBytes;
+  }
+
   begin(fields: readonly string[], endsStream: boolean): void {
     const { plane, origin, about } = this.#connection;
     const text = requestHead(fields, endsStream);
