@@ -37,7 +37,7 @@ export async function startHaven(name: string, port: number, backends: Backends,
   return started;
 }
 
-function configOf(port: number, { ports, echoPort, certificate }: Backends, { workers = 1, moreServices = 0 }: HavenVariant): object {
+function configOf(port: number, { ports, idlePorts, echoPort, certificate }: Backends, { workers = 1, moreServices = 0 }: HavenVariant): object {
   const origin = `127.0.0.1:${ports[0]}`;
   const more = Array.from({ length: moreServices }, (_, i) => `more-${i}`);
   return {
@@ -56,7 +56,7 @@ function configOf(port: number, { ports, echoPort, certificate }: Backends, { wo
       three: { backends: ports.map((each) => `127.0.0.1:${each}`) },
       piped: { backends: [origin], pipeline: true },
       echo: { backends: [`127.0.0.1:${echoPort}`] },
-      ...Object.fromEntries(more.map((service) => [service, { backends: [origin] }])),
+      ...Object.fromEntries(more.map((service, i) => [service, { backends: [`127.0.0.1:${idlePorts[i]}`] }])),
     },
   };
 }

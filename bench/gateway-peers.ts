@@ -21,6 +21,8 @@ export interface Peer {
 export interface Backends {
   /** Three ports of the same server. */
   readonly ports: readonly number[];
+  /** More ports of it, for backends that get no requests. */
+  readonly idlePorts: readonly number[];
   /** Echoes what comes after an upgrade. */
   readonly echoPort: number;
   /** A key and a certificate for `localhost` in one file. */
@@ -35,12 +37,12 @@ const saidCharacters = 2_000;
 const mostConnections = 16_384;
 
 /** nginx as a backend, listening on all the ports: answers from memory, faster than any proxy before it. */
-export async function startOrigin(ports: readonly number[]): Promise<Peer> {
+export async function startOrigin({ ports, idlePorts }: Pick<Backends, 'ports' | 'idlePorts'>): Promise<Peer> {
   const directory = await mkdtemp(join(tmpdir(), 'haven-bench-'));
   await writeFile(join(directory, '10k'), 'x'.repeat(10 * 1024));
   await writeFile(join(directory, '1m'), 'x'.repeat(1024 * 1024));
   const configuration = `${nginxStart(directory)}
-  server { ${ports.map((port) => `listen 127.0.0.1:${port} backlog=4096;`).join(' ')}
+  server { ${ports.map((port) => `listen 127.0.0.1:${port} backlog=4096;`).join(' ')} ${idlePorts.map((port) => `listen 127.0.0.1:${port};`).join(' ')}
     root ${directory}; open_file_cache max=10;
     location = /10k { } location = /1m { }
     location /post { return 200 "ok"; }

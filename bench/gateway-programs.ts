@@ -7,6 +7,8 @@ import { type Backends, type Peer, startNode, startOrigin } from './gateway-peer
 
 const firstPort = 18_000;
 const portStep = 10;
+const firstIdlePort = 20_000;
+const mostIdleBackends = 999;
 
 /** The backends and the peers, running. */
 export class Programs implements AsyncDisposable {
@@ -26,8 +28,9 @@ export class Programs implements AsyncDisposable {
     const peers: Peer[] = [];
     try {
       const ports = [firstPort, firstPort + 1, firstPort + 2];
-      const backends: Backends = { ports, echoPort: firstPort + 3, certificate: await makeCertificate(directory) };
-      all.push(await startOrigin(ports), await startNode('echo', backends.echoPort, join(import.meta.dirname, 'gateway-echo.ts'), {}));
+      const idlePorts = Array.from({ length: mostIdleBackends }, (_, i) => firstIdlePort + i);
+      const backends: Backends = { ports, idlePorts, echoPort: firstPort + 3, certificate: await makeCertificate(directory) };
+      all.push(await startOrigin(backends), await startNode('echo', backends.echoPort, join(import.meta.dirname, 'gateway-echo.ts'), {}));
       for (const [i, [name, start]] of Object.entries(STARTERS).entries()) {
         if (!names.has(name)) continue;
         const peer = await start(firstPort + portStep * (i + 1), backends);
