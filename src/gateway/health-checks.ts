@@ -2,7 +2,7 @@ import { messageOf } from '#base/errors';
 import { formatAddress } from '#base/host-port';
 import type { Backend, Route } from '#model/route';
 import type { Check } from '#model/spec';
-import type { Address, World } from '#world/world';
+import type { Address, Instant, World } from '#world/world';
 import { backendKey } from './dataplane/backend.ts';
 import type { HealthUpdate } from './dataplane/dataplane.ts';
 
@@ -35,7 +35,20 @@ export type Assumed = Pick<CheckedHealth, 'key' | 'health' | 'reachable' | 'reas
 interface Checked {
   readonly controller: AbortController;
   readonly fingerprint: string;
+  readonly address: Address;
+  readonly check: Check;
   health: CheckedHealth;
+  /** Results in a row that speak against its health as it is known. */
+  streak: number;
+  changedAt: Instant;
+  /** It is asked at another moment than those that came with it. */
+  isSpread: boolean;
+}
+
+/** Those that are asked at one moment. */
+interface Turn {
+  readonly timer: Disposable;
+  readonly checks: Checked[];
 }
 
 /** Asks every backend of every route how it is, on connections of its own (R-22). */
@@ -44,6 +57,8 @@ export class HealthChecks implements Disposable {
   readonly #onChange: (changed: CheckedHealth) => void;
   readonly #checkedByKey = new Map<string, Checked>();
   readonly #assumed = new Map<string, Assumed>();
+  /** By when they come. */
+  readonly #turns = new Map<number, Turn>();
 
   constructor(world: World, onChange: (changed: CheckedHealth) => void) {
     this.#world = world;
@@ -86,6 +101,8 @@ export class HealthChecks implements Disposable {
   [Symbol.dispose](): void {
     for (const { controller } of this.#checkedByKey.values()) controller.abort();
     this.#checkedByKey.clear();
+    for (const { timer } of this.#turns.values()) timer[Symbol.dispose]();
+    this.#turns.clear();
   }
 
   #ensure(key: string, backend: Backend, { check, isAsked }: { readonly check: Check; readonly isAsked: boolean }): void {
@@ -98,12 +115,15 @@ export class HealthChecks implements Disposable {
     const byHttp = check.probe.kind === 'http';
     const unknown = { health: 'unknown', reachable: true, transitions: 0, isAssumed: false, reason: 'not checked yet' } as const;
     const health = known?.health ?? { ...unknown, ...this.#takeAssumed(key), key, attempt };
-    const checked: Checked = { controller, fingerprint, health: { ...health, byHttp } };
+    const { clock, random } = this.#world;
+    // Those that are known already are spread over the interval; a new one is waited for, and what is only assumed is asked at once. Both are spread afterwards.
+    const isSpread = health.health !== 'unknown' && !health.isAssumed;
+    const { address } = backend;
+    const checked: Checked = { controller, fingerprint, address, check, health: { ...health, byHttp }, streak: 0, changedAt: clock.now(), isSpread };
     this.#checkedByKey.set(key, checked);
     if (!isAsked) return;
-    this.#loop(checked, backend.address, check, controller.signal).catch((error: unknown) => {
-      if (!controller.signal.aborted) this.#world.log.write('error', 'health check ended', { backend: key, cause: messageOf(error) });
-    });
+    if (isSpread) this.#askLater(checked, check.intervalMs * random.next(), check.intervalMs);
+    else this.#ask(checked);
   }
 
   #takeAssumed(key: string): Partial<CheckedHealth> {
@@ -112,33 +132,55 @@ export class HealthChecks implements Disposable {
     return assumed === undefined ? {} : { ...assumed, isAssumed: true };
   }
 
-  async #loop(checked: Checked, address: Address, check: Check, signal: AbortSignal): Promise<void> {
+  /** Asks in the turn that is nearest to the end of this delay. */
+  #askLater(checked: Checked, delayMs: number, intervalMs: number): void {
+    const { clock } = this.#world;
+    const now = clock.now();
+    const turnMs = intervalMs / turnsPerInterval;
+    const at = Math.max(Math.ceil(now / turnMs), Math.round((now + delayMs) / turnMs)) * turnMs;
+    const turn = this.#turns.get(at) ?? { timer: clock.after(at - now, () => this.#take(at)), checks: [] };
+    this.#turns.set(at, turn);
+    turn.checks.push(checked);
+  }
+
+  #take(at: number): void {
+    const checks = this.#turns.get(at)?.checks ?? [];
+    this.#turns.delete(at);
+    for (const checked of checks) this.#ask(checked);
+  }
+
+  #ask(checked: Checked): void {
+    this.#check(checked).catch((error: unknown) => {
+      this.#world.log.write('error', 'health check ended', { backend: checked.health.key, cause: messageOf(error) });
+    });
+  }
+
+  async #check(checked: Checked): Promise<void> {
+    const { signal } = checked.controller;
+    if (signal.aborted) return;
+    const result = await checkOnce(this.#world, checked.address, checked.check, signal);
+    if (!signal.aborted) this.#took(checked, result);
+  }
+
+  #took(checked: Checked, result: CheckResult): void {
     const { clock, random } = this.#world;
-    // Those that are known already are spread over the interval; a new one is waited for, and what is only assumed is asked at once. Both are spread afterwards.
-    let isSpread = checked.health.health !== 'unknown' && !checked.health.isAssumed;
-    if (isSpread) await clock.sleep(check.intervalMs * random.next(), signal);
-    let streak = 0;
-    let changedAt = clock.now();
-    while (!signal.aborted) {
-      const result = await checkOnce(this.#world, address, check, signal);
-      if (signal.aborted) return;
-      if (checked.health.isAssumed) checked.health = { ...checked.health, isAssumed: false };
-      const agrees = result.passed === (checked.health.health === 'passing') && checked.health.health !== 'unknown';
-      streak = agrees ? 0 : streak + 1;
-      const needed = checked.health.health === 'unknown' ? 1 : result.passed ? check.rise : check.fall;
-      if (streak >= needed) {
-        streak = 0;
-        changedAt = clock.now();
-        this.#change(checked, result);
-      }
-      const sinceMs = clock.now() - changedAt;
-      const isLongDown = !result.passed && sinceMs >= CHECK_PACE.downAfterMs;
-      const isYoung = result.passed && checked.health.transitions === 1 && sinceMs < CHECK_PACE.youngForMs;
-      const paceMs = paceOf(check, { isChanging: streak > 0, isLongDown, isYoung });
-      const delayMs = paceMs * (isSpread ? 1 + CHECK_PACE.jitter * (2 * random.next() - 1) : random.next());
-      await clock.sleep(untilTurn(clock.now(), delayMs, paceMs / turnsPerInterval), signal);
-      isSpread = true;
+    const { check } = checked;
+    if (checked.health.isAssumed) checked.health = { ...checked.health, isAssumed: false };
+    const agrees = result.passed === (checked.health.health === 'passing') && checked.health.health !== 'unknown';
+    checked.streak = agrees ? 0 : checked.streak + 1;
+    const needed = checked.health.health === 'unknown' ? 1 : result.passed ? check.rise : check.fall;
+    if (checked.streak >= needed) {
+      checked.streak = 0;
+      checked.changedAt = clock.now();
+      this.#change(checked, result);
     }
+    const sinceMs = clock.now() - checked.changedAt;
+    const isLongDown = !result.passed && sinceMs >= CHECK_PACE.downAfterMs;
+    const isYoung = result.passed && checked.health.transitions === 1 && sinceMs < CHECK_PACE.youngForMs;
+    const paceMs = paceOf(check, { isChanging: checked.streak > 0, isLongDown, isYoung });
+    const spread = checked.isSpread ? 1 + CHECK_PACE.jitter * (2 * random.next() - 1) : random.next();
+    checked.isSpread = true;
+    this.#askLater(checked, paceMs * spread, paceMs);
   }
 
   #change(checked: Checked, result: CheckResult): void {
@@ -158,11 +200,6 @@ interface Phase {
   readonly isChanging: boolean;
   readonly isLongDown: boolean;
   readonly isYoung: boolean;
-}
-
-/** From now to the turn that is nearest to the end of a delay. */
-function untilTurn(now: number, delayMs: number, turnMs: number): number {
-  return Math.max(0, Math.round((now + delayMs) / turnMs) * turnMs - now);
 }
 
 function paceOf({ intervalMs }: Check, phase: Phase): number {

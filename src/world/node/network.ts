@@ -1,9 +1,10 @@
 import type { ClientRequest, IncomingMessage, Server, ServerResponse } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { messageOf, PlatformError } from '#base/errors';
 import { formatAddress } from '#base/host-port';
 import { onAbort } from '#base/signal';
 import type { Address, Log, Network, NetworkRequest, NetworkResponse, NetworkServer, ServedRequest } from '../world.ts';
+import { attemptTcp } from './tcp-attempt.ts';
 
 // An import would read every export of the module, and with one of them, WebSocket, load a whole HTTP client that nobody uses: 3 MB and 20 ms for each program and thread.
 const { Agent, createServer, request: httpRequest } = process.getBuiltinModule('node:http');
@@ -106,8 +107,8 @@ export class NodeNetwork implements Network {
     const target = `connect to ${formatAddress(address)}`;
     if (options.signal?.aborted) throw abortedError(target, options.signal);
     const outcome = Promise.withResolvers<void>();
-    const socket = connect({ host: address.host, port: address.port }, outcome.resolve);
-    socket.once('error', (error) => {
+    const attempt = attemptTcp(address);
+    attempt.accepted.then(outcome.resolve, (error: unknown) => {
       outcome.reject(new PlatformError('UNAVAILABLE', `Cannot ${target}: ${messageOf(error)}`, { ...address }, { cause: error }));
     });
     const timer = setTimeout(() => {
@@ -118,7 +119,7 @@ export class NodeNetwork implements Network {
       await outcome.promise;
     } finally {
       clearTimeout(timer);
-      socket.destroy();
+      attempt.close();
     }
   }
 }
