@@ -10,6 +10,8 @@ import { observe, Sampler } from './worker-sample.ts';
 const accessFlushMs = 250;
 const reportMs = 1_000;
 const drainPollMs = 50;
+/** What V8 has used to optimize, some ten MiB, is free afterwards, but glibc keeps it. */
+const trimMs = 10_000;
 /** Of a sample that nobody asked for. */
 const noRound = -1;
 /** For what is in flight after an error that nobody caught, here or in the parent. */
@@ -59,6 +61,7 @@ export function runWorker(channel: NodeJS.Process): void {
       if (opened.ring === undefined && opened.isWanted) tell(`it carries each connection by itself, which takes more CPU: ${opened.reason}`);
       dataplane = new Dataplane(Uint8Array.from(message.seed), opened.ring);
       serveReports(dataplane, send);
+      if (opened.ring !== undefined) every(trimMs, () => opened.ring.calls.trimHeap());
       every(reportMs, keepFilesFree(dataplane.plane.connections, tell));
       if (message.accessLogPath !== undefined) startAccessLog(dataplane, message.accessLogPath);
       return;

@@ -34,6 +34,8 @@ export interface SystemCalls {
   send(file: number, bytes: Buffer): number;
   /** Says that nothing more comes. */
   endWrites(file: number): void;
+  /** Gives the pages of freed memory back to the system, where the C library can. */
+  trimHeap(): void;
   /** A file that can be read once the kernel has counted in it. */
   eventFile(): number;
   /** Closes and unmaps all that was made, for one who could not make all it needs: none of it may be used any more. */
@@ -73,6 +75,7 @@ export function systemCalls(): SystemCalls {
   const send = c.func('send', 'long', ['int', 'void *', 'size_t', 'int']);
   const shutdown = c.func('shutdown', 'int', ['int', 'int']);
   const eventfd = c.func('eventfd', 'int', ['unsigned int', 'int']);
+  const trim = trimOf(c);
   const checked = (result: number) => (result < 0 ? -koffi.errno() : result);
   const files: number[] = [];
   const maps: { readonly at: bigint; readonly bytes: number }[] = [];
@@ -94,6 +97,7 @@ export function systemCalls(): SystemCalls {
     },
     send: (file, bytes) => checked(send(file, bytes, bytes.length, sendFlags)),
     endWrites: (file) => void shutdown(file, shutdownWrites),
+    trimHeap: () => trim(0),
     eventFile: () => opened(eventfd(0, eventFlags)),
     giveBack: () => {
       // What is mapped of the ring keeps it as its file does.
@@ -101,6 +105,15 @@ export function systemCalls(): SystemCalls {
       for (const file of files.splice(0)) closeSync(file);
     },
   };
+}
+
+/** glibc's; others have none. */
+function trimOf(c: ReturnType<typeof Koffi.load>): (keptBytes: number) => void {
+  try {
+    return c.func('malloc_trim', 'int', ['size_t']);
+  } catch {
+    return () => undefined;
+  }
 }
 
 /** Numbers of errors as the ring gives them. */
