@@ -128,9 +128,9 @@ const BAD_INPUTS: readonly BadInput[] = [
       }
       const writtenBytes = (await bench.written('flood')) - before;
       ok(writtenBytes > 4 * DEFAULT_LOG_LIMIT_BYTES, `only ${writtenBytes} bytes were written: too few to tell`);
-      // What is written between two looks of the agent comes on top of what is kept, however fast the flood is.
+      // What is written between two looks of the agent comes on top of what is kept, however fast the flood is. On a busy machine one may come two late.
       const betweenLooks = (writtenBytes / FLOOD_MS) * LOOK_MS;
-      ok(most <= 2 * DEFAULT_LOG_LIMIT_BYTES + betweenLooks, `${most} bytes lay on the disk after ${writtenBytes} were written`);
+      ok(most <= 2 * DEFAULT_LOG_LIMIT_BYTES + 3 * betweenLooks, `${most} bytes lay on the disk after ${writtenBytes} were written`);
       const tail = told(await bench.cluster.haven('logs', 'flood', '--tail', '3'));
       await bench.remove('flood');
       return tail;
