@@ -44,6 +44,31 @@ test('what came in the last round of a turn is handled to its end as well', opti
   ring.roundHandled = () => undefined;
 });
 
+test('once a connection was accepted the rest of the event loop has its turn after one round, for others may wait to be accepted', options, async () => {
+  const roundsOfFirstTurn = async () => {
+    let rounds = 0;
+    let atFirst = 0;
+    const user = {
+      received: () => undefined,
+      sent: () => undefined,
+      hungUp: () => undefined,
+      goOn: () => {
+        if (++rounds < 3) ring.later(user);
+      },
+    };
+    ring.later(user);
+    setImmediate(() => {
+      atFirst = rounds;
+    });
+    await turn();
+    return [atFirst, rounds];
+  };
+  deepEqual(await roundsOfFirstTurn(), [3, 3]);
+  ring.noteAccepted();
+  deepEqual(await roundsOfFirstTurn(), [1, 3]);
+  deepEqual(await roundsOfFirstTurn(), [3, 3]);
+});
+
 test('an error that a user throws ends neither its connection nor others', options, async () => {
   const thrown: string[] = [];
   process.setUncaughtExceptionCaptureCallback((error) => thrown.push(error.message));

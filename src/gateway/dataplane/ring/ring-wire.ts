@@ -64,6 +64,7 @@ export class RingWire implements Wire, RingUser, OutboxUser {
   static accepted(ring: Ring, socket: Socket, user: WireUser, gone?: () => void): RingWire {
     const wire = new RingWire(ring, user, false);
     wire.#gone = gone;
+    ring.noteAccepted();
     wire.#open(socket);
     return wire;
   }

@@ -45,6 +45,8 @@ export class Ring {
   #flushed: Flushed[] = [];
   #waiting: RingUser[] = [];
   #isTurning = false;
+  /** What else the event loop has is to have its turn after one round. */
+  #isBrief = false;
   #isDue = false;
   /** Called in each round when all that had come was handled, before what is to be sent is handed over. */
   roundHandled: () => void = () => undefined;
@@ -66,6 +68,14 @@ export class Ring {
   /** Rounds go on: what is asked for is done in this turn of the event loop. */
   get isTurning(): boolean {
     return this.#isTurning;
+  }
+
+  /**
+   * A connection was accepted, and others may wait behind it: libuv accepts one in each turn of the event loop, so that with long turns the last of hundreds that come at once
+   * would wait for seconds while those before it are served.
+   */
+  noteAccepted(): void {
+    this.#isBrief = true;
   }
 
   /** The slot of a new connection. */
@@ -113,9 +123,11 @@ export class Ring {
     this.#isTurning = true;
     // N3.
     queues.wakes = false;
+    const most = this.#isBrief ? 1 : roundsPerTurn;
+    this.#isBrief = false;
     let isOver = false;
     try {
-      for (let rounds = 0; rounds < roundsPerTurn && !isOver; rounds++) {
+      for (let rounds = 0; rounds < most && !isOver; rounds++) {
         this.#handOver();
         if (queues.isDue) queues.enter();
         isOver = queues.take(this.#completed) === 0 && !this.#hasMore;
