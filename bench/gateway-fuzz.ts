@@ -69,7 +69,8 @@ async function fuzzDataplane(): Promise<void> {
   const mutator = new Mutator(seed + 1);
   const delay = monitorEventLoopDelay({ resolution: 5 });
   delay.enable();
-  const before = process.memoryUsage().rss;
+  const warmUpSockets = Math.min(100_000, sockets / 4);
+  let before = process.memoryUsage().rss;
   const startedAt = performance.now();
   let sent = 0;
   for (let round = 0; sent < sockets; round++) {
@@ -78,6 +79,8 @@ async function fuzzDataplane(): Promise<void> {
     const size = Math.min(concurrentClients, sockets - sent);
     await Promise.all(Array.from({ length: size }, () => stream(port, mutator.stream('request'), mutator)));
     sent += size;
+    // What this process takes once, with clients and backend, it has by then.
+    if (sent - size < warmUpSockets && sent >= warmUpSockets) before = process.memoryUsage().rss;
     backend.answer = undefined;
     backend.requests.length = 0;
     const path = `/canary-${round}`;
@@ -92,7 +95,7 @@ async function fuzzDataplane(): Promise<void> {
     `  memory ${(grown / 1_048_576).toFixed(1)} MiB more, ${dataplane.plane.clients.size} connections left, in flight ${dataplane.services.get('fuzz/web')?.inFlight}`,
   );
   if (slowestMs > mostStallMs) fail(`the event loop stood still for ${slowestMs} ms`);
-  if (grown > 2 * mostGrowthBytes) fail(`memory grew by ${grown} bytes`);
+  if (grown > mostGrowthBytes) fail(`memory grew by ${grown} bytes`);
   if (dataplane.services.get('fuzz/web')?.inFlight !== 0) fail('requests are still counted as in flight');
 }
 
