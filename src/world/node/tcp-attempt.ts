@@ -4,7 +4,7 @@ import type { Address } from '../world.ts';
 
 /** A connection that is made only to see whether somebody accepts it. */
 export interface TcpAttempt {
-  /** Resolves once it was accepted; rejects with what the system says otherwise, or never if it is closed before. */
+  /** Resolves once it was accepted; rejects with what the system says otherwise. Closed before, it may reject or stay open. */
   readonly accepted: Promise<void>;
   close(): void;
 }
