@@ -106,17 +106,18 @@ export class NodeNetwork implements Network {
   async probe(address: Address, options: RequestOptions): Promise<void> {
     const target = `connect to ${formatAddress(address)}`;
     if (options.signal?.aborted) throw abortedError(target, options.signal);
-    const outcome = Promise.withResolvers<void>();
     const attempt = attemptTcp(address);
-    attempt.accepted.then(outcome.resolve, (error: unknown) => {
-      outcome.reject(new PlatformError('UNAVAILABLE', `Cannot ${target}: ${messageOf(error)}`, { ...address }, { cause: error }));
+    const accepted = attempt.accepted.catch((error: unknown) => {
+      throw new PlatformError('UNAVAILABLE', `Cannot ${target}: ${messageOf(error)}`, { ...address }, { cause: error });
     });
+    if (attempt.isOver) return await accepted;
+    const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
-      outcome.reject(new PlatformError('TIMEOUT', `Cannot ${target} within ${options.timeoutMs} ms`, { ...address, timeoutMs: options.timeoutMs }));
+      late.reject(new PlatformError('TIMEOUT', `Cannot ${target} within ${options.timeoutMs} ms`, { ...address, timeoutMs: options.timeoutMs }));
     }, options.timeoutMs);
-    using _aborting = onAbort(options.signal, () => outcome.reject(abortedError(target, options.signal)));
+    using _aborting = onAbort(options.signal, () => late.reject(abortedError(target, options.signal)));
     try {
-      await outcome.promise;
+      await Promise.race([accepted, late.promise]);
     } finally {
       clearTimeout(timer);
       attempt.close();

@@ -1,65 +1,49 @@
 import { connect, isIP } from 'node:net';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import type { Address } from '../world.ts';
+import { HalfConnects } from './half-connect.ts';
 
 /** A connection that is made only to see whether somebody accepts it. */
 export interface TcpAttempt {
-  /** Resolves once it was accepted; rejects with what the system says otherwise. Closed before, it may reject or stay open. */
+  /** Resolves once somebody would accept it; rejects with what the system says otherwise. Closed before, it may reject or stay open. */
   readonly accepted: Promise<void>;
+  /** Whether that was known at once. */
+  readonly isOver: boolean;
   close(): void;
 }
 
-/**
- * The part of Node below its sockets. It is not documented, so its use has a fallback: a gateway checks a thousand backends every two seconds, and a socket with its
- * streams is half of what a check costs.
- */
-interface TcpBinding {
-  readonly TCP: new (type: number) => TcpHandle;
-  readonly TCPConnectWrap: new () => { oncomplete?: (status: number) => void };
-  readonly constants: { readonly SOCKET: number };
-}
+let halfConnects: HalfConnects | undefined;
+let isHalfKnown = false;
 
-interface TcpHandle {
-  connect(request: object, host: string, port: number): number;
-  connect6(request: object, host: string, port: number): number;
-  close(): void;
-}
-
-const binding = knownBinding();
-
-/** Begins to connect. The host may be a name. */
+/** Begins to connect, halfway where that can be done. The host may be a name. */
 export function attemptTcp(address: Address): TcpAttempt {
   const version = isIP(address.host);
   // An address with a zone (`fe80::1%eth0`) is for Node to understand.
-  return binding === undefined || version === 0 || address.host.includes('%') ? attemptBySocket(address) : attemptByHandle(binding, address, version);
+  if ((version !== 4 && version !== 6) || address.host.includes('%')) return attemptBySocket(address);
+  if (!isHalfKnown) halfConnects = knownHalfConnects();
+  isHalfKnown = true;
+  return halfConnects === undefined ? attemptBySocket(address) : attemptHalf(halfConnects, address, version);
 }
 
-function attemptByHandle({ TCP, TCPConnectWrap, constants }: TcpBinding, { host, port }: Address, version: number): TcpAttempt {
+function attemptHalf(connects: HalfConnects, address: Address, version: 4 | 6): TcpAttempt {
   const { promise: accepted, resolve, reject } = Promise.withResolvers<void>();
-  const handle = new TCP(constants.SOCKET);
-  const request = new TCPConnectWrap();
-  const complete = (status: number) => {
-    if (status === 0) resolve();
-    else reject(new Error(`${getSystemErrorMessage(status)} (${getSystemErrorName(status)})`));
-  };
-  request.oncomplete = complete;
-  const status = version === 6 ? handle.connect6(request, host, port) : handle.connect(request, host, port);
-  if (status !== 0) complete(status);
-  return { accepted, close: () => handle.close() };
+  const attempt = connects.begin(address, version, (result) => {
+    if (result === 0) resolve();
+    else reject(new Error(`${getSystemErrorMessage(result)} (${getSystemErrorName(result)})`));
+  });
+  return { accepted, isOver: attempt === undefined, close: () => attempt?.[Symbol.dispose]() };
 }
 
 function attemptBySocket({ host, port }: Address): TcpAttempt {
   const { promise: accepted, resolve, reject } = Promise.withResolvers<void>();
   const socket = connect({ host, port }, resolve);
   socket.once('error', reject);
-  return { accepted, close: () => socket.destroy() };
+  return { accepted, isOver: false, close: () => socket.destroy() };
 }
 
-function knownBinding(): TcpBinding | undefined {
+function knownHalfConnects(): HalfConnects | undefined {
   try {
-    const { TCP, TCPConnectWrap, constants } = (process as unknown as { binding(name: string): Partial<TcpBinding> }).binding('tcp_wrap');
-    const isKnown = typeof TCP?.prototype.connect === 'function' && typeof TCP.prototype.connect6 === 'function' && typeof TCPConnectWrap === 'function';
-    return isKnown && typeof constants?.SOCKET === 'number' ? { TCP, TCPConnectWrap, constants } : undefined;
+    return new HalfConnects();
   } catch {
     return undefined;
   }
