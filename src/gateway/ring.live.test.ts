@@ -1,10 +1,12 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { openRing } from './dataplane/ring/open-ring.ts';
 import type { Ring } from './dataplane/ring/ring.ts';
 import { ringWires } from './dataplane/ring/ring-wires.ts';
+import { WaitingConnections } from './dataplane/ring/waiting-connections.ts';
 import { acceptedPair, linked } from './fixture-wires.ts';
 
 const opened = openRing();
@@ -67,6 +69,28 @@ test('once a connection was accepted the rest of the event loop has its turn aft
   ring.noteAccepted();
   deepEqual(await roundsOfFirstTurn(), [1, 3]);
   deepEqual(await roundsOfFirstTurn(), [3, 3]);
+});
+
+test('connections that come at once are accepted in one turn of the event loop, as many as another worker can do without', options, async () => {
+  const waiting = new WaitingConnections(ring.calls);
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    waiting.take(server);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const clients = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'));
+  await once(server, 'connection');
+  equal(sockets.length, 17);
+  while (sockets.length < 20) await turn();
+  deepEqual(sockets.map(({ remotePort }) => remotePort).toSorted(), clients.map(({ localPort }) => localPort).toSorted());
+  // Those count as the server's own.
+  equal(await connectionsOf(server), 20);
+  for (const socket of [...clients, ...sockets]) socket.destroy();
+  server.close();
+  await once(server, 'close');
 });
 
 test('an error that a user throws ends neither its connection nor others', options, async () => {
@@ -146,3 +170,9 @@ test('a process ends by itself once its connections are over', options, async ()
   });
   deepEqual([await once(child, 'close'), said], [[0, null], 'over\n']);
 });
+
+function connectionsOf(server: Server): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  server.getConnections((_error, count) => resolve(count));
+  return promise;
+}

@@ -7,6 +7,7 @@ import { LIMITS } from './limits.ts';
 import { type ListenerSettings, PLAIN_LISTENER } from './listener-settings.ts';
 import { Plane } from './plane.ts';
 import type { Ring } from './ring/ring.ts';
+import { WaitingConnections } from './ring/waiting-connections.ts';
 import { RoutingTable } from './routing-table.ts';
 import { Service } from './service.ts';
 import { Suspicions } from './suspicions.ts';
@@ -38,6 +39,7 @@ export class Dataplane implements Disposable {
   /** Taken out of the configuration while requests were in flight. */
   readonly #leaving = new Set<Backend>();
   readonly #listeners = new Map<string, Listener>();
+  readonly #waiting: WaitingConnections | undefined;
   readonly #suspicions: Suspicions;
   readonly #deadlines: Disposable;
   #suspecting: Disposable;
@@ -45,6 +47,7 @@ export class Dataplane implements Disposable {
 
   constructor(seed: Uint8Array, ring?: Ring) {
     this.plane = new Plane(seed, ring);
+    this.#waiting = ring && new WaitingConnections(ring.calls);
     this.#suspicions = new Suspicions(this.plane, this.services, this.backends);
     this.#deadlines = every(deadlinePeriodMs, () => this.#sweepDeadlines());
     this.#suspecting = after(idlePeriodMs, () => this.#suspect());
@@ -104,7 +107,10 @@ export class Dataplane implements Disposable {
   /** Accepts connections on a handle or a port. */
   async listen(id: string, source: unknown, settings: ListenerSettings = PLAIN_LISTENER): Promise<Server> {
     const door = new FrontDoor(this.plane, settings);
-    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => door.accept(socket));
+    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
+      door.accept(socket);
+      this.#waiting?.take(server);
+    });
     this.#listeners.set(id, { server, door });
     const listening = Promise.withResolvers<void>();
     server.once('error', listening.reject);

@@ -12,6 +12,8 @@ const sendFlags = 0x4040;
 const shutdownWrites = 1;
 /** EFD_CLOEXEC and EFD_NONBLOCK. */
 const eventFlags = 0x80800;
+/** SOCK_CLOEXEC and SOCK_NONBLOCK. */
+const acceptFlags = 0x80800;
 
 /** Memory outside of JavaScript's, and where it lies. */
 export interface Mapped {
@@ -30,6 +32,8 @@ export interface SystemCalls {
   register(ring: number, operation: number, argument: Buffer): number;
   /** Memory that is given back by `giveBack` only. With `ring` and `offset` the ring's own. */
   map(bytes: number, ring?: number, offset?: number): Mapped;
+  /** The file of a connection that waits at a listening one. */
+  accept(file: number): number;
   /** How many bytes the kernel took. */
   send(file: number, bytes: Buffer): number;
   /** Says that nothing more comes. */
@@ -72,6 +76,7 @@ export function systemCalls(): SystemCalls {
   const register = c.func('syscall', 'long', ['long', 'long', 'long', 'void *', 'long']);
   const map = c.func('mmap', 'void *', ['void *', 'size_t', 'int', 'int', 'int', 'long']);
   const unmap = c.func('munmap', 'int', ['void *', 'size_t']);
+  const accept = c.func('accept4', 'int', ['int', 'void *', 'void *', 'int']);
   const send = c.func('send', 'long', ['int', 'void *', 'size_t', 'int']);
   const shutdown = c.func('shutdown', 'int', ['int', 'int']);
   const eventfd = c.func('eventfd', 'int', ['unsigned int', 'int']);
@@ -95,6 +100,7 @@ export function systemCalls(): SystemCalls {
       maps.push({ at, bytes });
       return { address: Number(at), memory: koffi.view(at, bytes) };
     },
+    accept: (file) => checked(accept(file, null, null, acceptFlags)),
     send: (file, bytes) => checked(send(file, bytes, bytes.length, sendFlags)),
     endWrites: (file) => void shutdown(file, shutdownWrites),
     trimHeap: () => trim(0),
