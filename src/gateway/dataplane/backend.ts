@@ -130,6 +130,12 @@ export class Backend implements BackendFacts, StickyCandidate, RampedCandidate {
     return this.suspicion !== 'none' || this.ejection.ejectedUntil !== 0 || this.leavingUntil !== 0;
   }
 
+  /** It has no connections, and nothing about it is to change with time. */
+  get rests(): boolean {
+    const isUnused = this.inFlight === 0 && this.idle.length === 0 && this.pipeline === undefined;
+    return isUnused && !this.ejected && !this.draining && this.home === undefined;
+  }
+
   update(config: BackendConfig): void {
     if (this.fullWeight !== config.weight) {
       this.fullWeight = config.weight;

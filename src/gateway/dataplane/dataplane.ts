@@ -70,7 +70,13 @@ export class Dataplane implements Disposable {
     const entries = routes.flatMap((route) => {
       const key = `${route.app}/${route.service}`;
       seen.add(key);
-      const service = this.services.get(key) ?? new Service(key, () => this.plane.luck());
+      const service =
+        this.services.get(key) ??
+        new Service(
+          key,
+          () => this.plane.luck(),
+          (woken) => this.plane.awake.add(woken),
+        );
       this.services.set(key, service);
       service.configure(route, this.backends);
       return [false, true].map((wantsTls) => ({
@@ -82,6 +88,7 @@ export class Dataplane implements Disposable {
       if (seen.has(key)) continue;
       this.services.delete(key);
       service.retire();
+      this.plane.awake.delete(service);
     }
     this.plane.table = new RoutingTable(entries);
     this.plane.internal.clear();
@@ -195,18 +202,21 @@ export class Dataplane implements Disposable {
       if (client.deadlineAt <= now) client.expired();
       client = next;
     }
-    for (const backend of this.backends.values()) {
-      sweepBackend(backend, now);
-      this.#drainTunnels(backend, now);
-    }
+    for (const service of this.plane.awake) this.#sweepService(service, now);
     for (const backend of this.#leaving) {
       sweepBackend(backend, now);
       this.#drainTunnels(backend, now);
       if (backend.inFlight === 0) this.#leaving.delete(backend);
     }
-    for (const service of this.services.values()) {
-      if (service.sweep(now)) this.plane.onReport();
+  }
+
+  #sweepService(service: Service, now: number): void {
+    for (const backend of service.backends) {
+      sweepBackend(backend, now);
+      this.#drainTunnels(backend, now);
     }
+    if (service.sweep(now)) this.plane.onReport();
+    if (service.rests(now)) this.plane.awake.delete(service);
   }
 
   #suspect(): void {

@@ -87,7 +87,7 @@ export class Exchange {
       return NO_ROUTE;
     }
     this.tries.begin(service.pipelines && (head.isGet || head.isHead) && this.body.isComplete && !head.upgradesToWebSocket && !head.expectsContinue);
-    service.inFlight++;
+    service.entered();
     const { totalMs } = service.times;
     if (totalMs !== undefined) this.#total = plane.later(totalMs, () => this.#overdue(service));
     if (odd === 'refuse') return this.#refused('odd-field-name');

@@ -43,6 +43,8 @@ export class Plane {
   wantsTls = false;
   /** By `app/service`. */
   readonly services = new Map<string, Service>();
+  /** Of these, those that have to be looked at every so often. */
+  readonly awake = new Set<Service>();
   /** Services by the port of their internal listener. */
   readonly internal = new Map<number, Service>();
   readonly clients = new IntrusiveList<Client>();

@@ -22,9 +22,12 @@ function route(backends: readonly BackendConfig[], changes: Partial<Route> = {})
 
 /** A service whose backends have passed their checks, and the moment it takes for now: tests move it. */
 class Served {
-  readonly service = new Service('shop/web', exampleLuck(3));
+  readonly service = new Service('shop/web', exampleLuck(3), () => {
+    this.timesWoken++;
+  });
   readonly backends = new Map<string, Backend>();
   now = 1_000;
+  timesWoken = 0;
 
   constructor(names: string, changes: Partial<Route> = {}) {
     this.configure(
@@ -249,4 +252,57 @@ test('with too few usable, those that are silent get nothing as long as anybody 
   served.backend('c').suspicion = 'asked';
   served.service.refresh();
   equal([served.gets(), served.service.tier].join(' '), 'bc panic');
+});
+
+test('a service is awake while anything of it may change with time: then it is swept, else it rests until the next request or change', () => {
+  const served = new Served('ab', { slowStartMs: 0 });
+  const { service } = served;
+  const rests = () => service.rests(served.now);
+  const wakes = (change: () => void) => {
+    served.now += 60_000;
+    ok(rests() && !service.isAwake, 'it rests before');
+    const before = served.timesWoken;
+    change();
+    ok(service.isAwake);
+    equal(served.timesWoken, before + 1, 'told once');
+  };
+  const a = served.backend('a');
+
+  wakes(() => service.entered());
+  equal(rests(), false, 'a request is in flight');
+  service.left();
+  served.answer('a', 200);
+  served.now += 10_000;
+  equal(rests(), false, 'how quickly it answered is still known');
+
+  wakes(() => {
+    a.suspicion = 'silent';
+    service.refresh();
+  });
+  served.now += 60_000;
+  equal(rests(), false, 'one is silent');
+  a.suspicion = 'none';
+  service.refresh();
+
+  wakes(() => served.configure(route([config('a'), config('b', { state: 'draining' })], { slowStartMs: 0 })));
+  served.now += 60_000;
+  equal(rests(), false, 'one drains');
+  served.configure(route([config('a'), config('b')], { slowStartMs: 0 }));
+
+  wakes(() => {
+    a.idle.push({ close: () => undefined } as (typeof a.idle)[number]);
+    service.refresh();
+  });
+  served.now += 60_000;
+  equal(rests(), false, 'a connection is kept');
+  a.closeIdle();
+
+  served.configure(route([config('a'), config('b')]));
+  wakes(() => {
+    for (const backend of [a, served.backend('b')]) backend.health = 'failing';
+    service.refresh();
+    a.health = 'passing';
+    service.refresh();
+  });
+  equal(rests(), false, 'its weight grows');
 });

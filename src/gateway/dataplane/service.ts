@@ -24,6 +24,8 @@ import { TcpCounts } from './tcp-counts.ts';
 const defaultProbePath = '/';
 /** A request that cannot be repeated is not the one that tries an ejected backend, unless none else comes for so long. */
 const safeProbeMs = 5_000;
+/** After the last answer: by then what was counted of how quickly a backend answers is too old to say anything, and was dropped. */
+const restAfterMs = 11_000;
 
 /** One route of the gateway in one worker: who may get its requests, and its counts. */
 export class Service {
@@ -40,6 +42,8 @@ export class Service {
   inFlight = 0;
   readonly tcp = new TcpCounts();
 
+  /** Something of it is under way, or was not long ago, or it was changed: it has to be swept. */
+  isAwake = false;
   /** Its route is gone: nobody looks after who waits. */
   isRetired = false;
 
@@ -52,14 +56,17 @@ export class Service {
   #rateLimit: RateLimit | undefined;
   #limiter: RateLimiter | undefined;
   readonly #luck: () => number;
+  readonly #woken: (service: Service) => void;
   readonly #request = new PickRequest();
   readonly #ejections: Ejections;
   #choice: TierChoice<Backend> = { from: 'none', backends: [] };
   readonly #held = new HeldQueue();
 
-  constructor(key: string, luck: () => number) {
+  /** `woken` is called whenever it comes to be awake. */
+  constructor(key: string, luck: () => number, woken: (service: Service) => void) {
     this.key = key;
     this.#luck = luck;
+    this.#woken = woken;
     this.#ejections = new Ejections(luck);
   }
 
@@ -144,6 +151,7 @@ export class Service {
 
   /** Decides anew who is usable, after any change of health, ejection or configuration. */
   refresh(): void {
+    this.#wake();
     this.#ejections.look(this.backends);
     for (const backend of this.backends) this.#noteAge(backend);
     const before = this.#choice.from;
@@ -293,6 +301,12 @@ export class Service {
     this.#held.remove(request);
   }
 
+  /** A request has begun; `left` follows. */
+  entered(): void {
+    this.inFlight++;
+    this.#wake();
+  }
+
   /** A request has ended. */
   left(): void {
     this.inFlight--;
@@ -311,6 +325,25 @@ export class Service {
     const changed = this.#changed(this.#ejections.sweep(now));
     if (this.#held.size > 0) this.#held.sweep(now, this.#choice.backends.length > 0);
     return changed;
+  }
+
+  #wake(): void {
+    if (this.isAwake) return;
+    this.isAwake = true;
+    this.#woken(this);
+  }
+
+  /** Of a thousand services most have nothing to do: one that has not is no longer awake. True if that is so now. */
+  rests(now: number): boolean {
+    if (
+      this.inFlight > 0 ||
+      this.#held.size > 0 ||
+      this.isRamping ||
+      !this.backends.every((backend) => backend.rests && now - backend.lastAnswerAt > restAfterMs)
+    )
+      return false;
+    this.isAwake = false;
+    return true;
   }
 }
 

@@ -23,7 +23,7 @@ export class Suspicions {
   sweep(): boolean {
     const now = this.#plane.tick();
     let isBusy = false;
-    for (const service of this.#services.values()) {
+    for (const service of this.#plane.awake) {
       if (service.inFlight === 0) continue;
       isBusy = true;
       if (service.pipelines) for (const backend of service.backends) backend.pipeline?.sweep(now);

@@ -96,7 +96,7 @@ export class TcpTunnel implements Client, TunnelUser, DrainedTunnel {
     this.#who.keyHash = hashText(origin.peer);
     plane.clientsAccepted++;
     plane.clients.add(this);
-    service.inFlight++;
+    service.entered();
     service.tcp.opened++;
     this.#client = new TunnelSide(this, openWire);
     // T1.
