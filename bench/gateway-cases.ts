@@ -3,6 +3,7 @@ import { echoLoad } from './gateway-echo.ts';
 import { startHaven } from './gateway-haven.ts';
 import { accounted, closedLoop, handshakes, idleConnections, type Measured, openLoop, residentMiB } from './gateway-load.ts';
 import { type Backends, type Peer, startCaddy, startHaproxy, startNginx, startNpmProxy } from './gateway-peers.ts';
+import { hasQuotas, withinQuota } from './gateway-quota.ts';
 
 /** How each peer is started, by its name in the tables. Ports are in steps of 10: HTTP, TLS, admin. */
 export const STARTERS: Readonly<Record<string, (port: number, backends: Backends) => Promise<Peer>>> = {
@@ -44,6 +45,8 @@ const BODY_BYTES: Readonly<Record<string, number>> = { '/10k': 10 * 1024, '/1m':
 const loadShare = 0.7;
 const idleCount = 10_000;
 const coresForTwoWorkers = 4;
+/** Of a core: the load and the backends, which need about as much for a request as the fastest proxies, then have more than they need. */
+const quota = 0.5;
 
 export const CASES: readonly Case[] = [
   http('small-64', 'small GET, 64 connections', '/small', { peers: [...ALL, STREAMS] }),
@@ -63,6 +66,7 @@ export const CASES: readonly Case[] = [
     paths: PIPED,
     peers: [...NATIVE, STREAMS],
   }),
+  ...[64, 256].map((connections) => throughput(connections)),
   {
     name: 'websocket',
     group: 'http',
@@ -132,6 +136,25 @@ export const CASES: readonly Case[] = [
     ...(availableParallelism() < coresForTwoWorkers ? { skip: `needs ${coresForTwoWorkers} cores: two for the workers, two for the load` } : {}),
   },
 ];
+
+/** Requests per second where it is not the load that limits them. */
+function throughput(connections: number): Case {
+  return {
+    name: `quota-${connections}`,
+    group: 'quota',
+    title: `requests per second with half of a core, small GET, ${connections} connections`,
+    peers: [...NATIVE, STREAMS],
+    measure: async (peer, seconds) => {
+      const { perSecond = Number.NaN, loadBusy = Number.NaN } = await withinQuota(
+        peer.pids(),
+        quota,
+        async () => await closedLoop(peer, { path: '/small', bodyBytes: smallBytes, connections, seconds }),
+      );
+      return { perSecond, loadBusy };
+    },
+    ...(hasQuotas() ? {} : { skip: 'needs cgroup v1 and the right to make a group in its cpu controller' }),
+  };
+}
 
 function http(
   name: string,

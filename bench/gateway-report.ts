@@ -39,7 +39,7 @@ const COLUMNS: readonly Column[] = [
   { key: 'loadBusy', title: 'load core', digits: 2 },
 ];
 /** What a case is about: the first of these that it measures. */
-const SUBJECTS = ['p99Ms', 'connectionKiB', 'cpuUs', 'residentMiB'] as const;
+const SUBJECTS = ['p99Ms', 'connectionKiB', 'cpuUs', 'residentMiB', 'perSecond'] as const;
 
 const page = fileURLToPath(new URL('../docs/benchmarks/gateway.md', import.meta.url));
 const data = fileURLToPath(new URL('../docs/benchmarks/gateway.json', import.meta.url));
