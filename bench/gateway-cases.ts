@@ -5,6 +5,9 @@ import { accounted, closedLoop, handshakes, idleConnections, type Measured, open
 import { type Backends, type Peer, startCaddy, startHaproxy, startNginx, startNpmProxy } from './gateway-peers.ts';
 import { hasQuotas, withinQuota } from './gateway-quota.ts';
 
+/** Beside the one that gets requests: a thousand in all. */
+export const MOST_IDLE_BACKENDS = 999;
+
 /** How each peer is started, by its name in the tables. Ports are in steps of 10: HTTP, TLS, admin. */
 export const STARTERS: Readonly<Record<string, (port: number, backends: Backends) => Promise<Peer>>> = {
   haven: async (port, backends) => await startHaven('haven', port, backends),
@@ -15,7 +18,7 @@ export const STARTERS: Readonly<Record<string, (port: number, backends: Backends
   'http-proxy-3': async (port, backends) => await startNpmProxy('http-proxy-3', port, backends),
   'reply-from': async (port, backends) => await startNpmProxy('reply-from', port, backends),
   'fast-proxy': async (port, backends) => await startNpmProxy('fast-proxy', port, backends),
-  'haven, 1,000 routes': async (port, backends) => await startHaven('haven, 1,000 routes', port, backends, { moreServices: 999 }),
+  'haven, 1,000 routes': async (port, backends) => await startHaven('haven, 1,000 routes', port, backends, { moreServices: MOST_IDLE_BACKENDS }),
   'haven, 2 workers': async (port, backends) => await startHaven('haven, 2 workers', port, backends, { workers: 2 }),
 };
 

@@ -1,14 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { STARTERS } from './gateway-cases.ts';
+import { MOST_IDLE_BACKENDS, STARTERS } from './gateway-cases.ts';
 import { makeCertificate } from './gateway-certificate.ts';
 import { type Backends, type Peer, startNode, startOrigin } from './gateway-peers.ts';
 
 const firstPort = 18_000;
 const portStep = 10;
 const firstIdlePort = 20_000;
-const mostIdleBackends = 999;
 
 /** The backends and the peers, running. */
 export class Programs implements AsyncDisposable {
@@ -28,7 +27,7 @@ export class Programs implements AsyncDisposable {
     const peers: Peer[] = [];
     try {
       const ports = [firstPort, firstPort + 1, firstPort + 2];
-      const idlePorts = Array.from({ length: mostIdleBackends }, (_, i) => firstIdlePort + i);
+      const idlePorts = Array.from({ length: MOST_IDLE_BACKENDS }, (_, i) => firstIdlePort + i);
       const backends: Backends = { ports, idlePorts, echoPort: firstPort + 3, certificate: await makeCertificate(directory) };
       all.push(await startOrigin(backends), await startNode('echo', backends.echoPort, join(import.meta.dirname, 'gateway-echo.ts'), {}));
       for (const [i, [name, start]] of Object.entries(STARTERS).entries()) {

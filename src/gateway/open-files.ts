@@ -4,9 +4,9 @@ import type { ConnectionCounts } from './dataplane/connection-counts.ts';
 /** Of the files that a process may have open: what is kept for connections to backends, logs and the rest. */
 const RESERVE = { share: 1 / 4, least: 64, most: 1_024 } as const;
 
-/** How many connections of clients leave enough files for those to backends. */
+/** How many connections of clients leave enough files for those to backends: one at least, however few there are. */
 export function roomFor(files: number): number {
-  return files - Math.min(RESERVE.most, Math.max(RESERVE.least, Math.floor(files * RESERVE.share)));
+  return Math.max(1, files - Math.min(RESERVE.most, Math.max(RESERVE.least, Math.floor(files * RESERVE.share))));
 }
 
 /** How many files this process may have open, by what Linux says of it in this file; as many as one likes where it says nothing. */

@@ -37,11 +37,13 @@ interface Pending {
  * one that is stopped is not left with a queue of dead connections, and a check costs half. HAProxy checks so (`tcp-smart-connect`).
  *
  * What completes a connection, the last of three segments, is held back (TCP_QUICKACK 0), and a reset goes in its place: when the file is closed (SO_LINGER 0), or connected to nobody.
- * H1: a file is used again if its answer came at once, thus from this machine: elsewhere the reset may be lost, and then the same port has to be another connection's.
+ * H1: in one turn of the event loop a file is used again if its answer came at once, thus from this machine: elsewhere the reset may be lost, and then the same port has to be another
+ * connection's. Kept for longer it would hold a port that nobody sees.
  */
 export class HalfConnects {
   readonly #calls: Calls;
   readonly #spares = new Map<Version, number>();
+  #closesSpares = false;
   readonly #pending = new Set<Pending>();
   #timer: NodeJS.Timeout | undefined;
   #lookMs: number = LOOK.firstMs;
@@ -74,8 +76,18 @@ export class HalfConnects {
 
   /** H1. */
   #keep(file: number, version: Version): void {
-    if (this.#calls.connect(file, nobody) === 0 && !this.#spares.has(version)) this.#spares.set(version, file);
-    else closeSync(file);
+    if (this.#calls.connect(file, nobody) !== 0 || this.#spares.has(version)) {
+      closeSync(file);
+      return;
+    }
+    this.#spares.set(version, file);
+    if (this.#closesSpares) return;
+    this.#closesSpares = true;
+    setImmediate(() => {
+      this.#closesSpares = false;
+      for (const spare of this.#spares.values()) closeSync(spare);
+      this.#spares.clear();
+    });
   }
 
   #await(pending: Pending): Disposable {
