@@ -25,6 +25,8 @@ const RESTART = { baseMs: 100, capMs: 5_000, jitter: 0.25 } as const;
 const steadyMs = 10_000;
 /** A worker that answers nothing for this long is ended and replaced. */
 const hungMs = 10_000;
+/** And to so many questions: after a time in which we were stopped ourselves, what it said meanwhile is heard after the next one. */
+const hungQuestions = 3;
 const sampleTimeoutMs = 1_000;
 const seedBytes = 16;
 
@@ -41,6 +43,8 @@ interface Worker {
   /** Listeners it accepts on. */
   readonly listening: Set<string>;
   lastHeardAt: number;
+  /** Questions since then. */
+  unanswered: number;
   sample: WorkerSample | undefined;
   observations: readonly BackendObservation[];
 }
@@ -165,7 +169,8 @@ export class Workers implements AsyncDisposable {
     const asked = this.#live;
     const ask = (request: number) => {
       for (const worker of asked) {
-        if (now - worker.lastHeardAt > hungMs) worker.child.kill('SIGKILL');
+        if (now - worker.lastHeardAt > hungMs && worker.unanswered >= hungQuestions) worker.child.kill('SIGKILL');
+        worker.unanswered++;
         this.#send(worker, { kind: 'sample', request });
       }
     };
@@ -215,6 +220,7 @@ export class Workers implements AsyncDisposable {
       applied: 0,
       listening: new Set(),
       lastHeardAt: now,
+      unanswered: 0,
       sample: undefined,
       observations: [],
     };
@@ -282,6 +288,7 @@ export class Workers implements AsyncDisposable {
 
   #hear(worker: Worker, message: FromWorker): void {
     worker.lastHeardAt = this.#world.clock.now();
+    worker.unanswered = 0;
     switch (message.kind) {
       case 'applied':
         worker.applied = message.revision;
