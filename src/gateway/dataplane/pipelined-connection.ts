@@ -1,6 +1,7 @@
 import type { TryFailure } from '#policy/balance/retry';
 import { AnswerBody, BROKEN, MORE } from './answer-body.ts';
 import { AnswerHeads } from './answer-heads.ts';
+import { AnswerQueue } from './answer-queue.ts';
 import type { Backend } from './backend.ts';
 import { DISCARDED } from './discarded-stream.ts';
 import type { Exchange } from './exchange.ts';
@@ -30,18 +31,9 @@ export class PipelinedConnection implements WireUser {
   readonly #openedAt: number;
   readonly #onClosed: () => void;
   isConnected = false;
-  /** Requests whose answers have not ended. */
-  queued = 0;
-
-  #first: PipelinedTry | undefined;
-  #last: PipelinedTry | undefined;
+  /** P1. */
+  readonly #queue: AnswerQueue;
   #firstUnsent: PipelinedTry | undefined;
-  /** Those of the queue that somebody waits for. */
-  #awaited = 0;
-  /** Since when the first one is. */
-  #turnAt: number;
-  /** What an answer has taken of late from when it was its turn, ms: an exponentially weighted mean. */
-  #paceMs = Number.POSITIVE_INFINITY;
   #idleUntil = Number.POSITIVE_INFINITY;
   #hasAnswered = false;
   #isRetired = false;
@@ -65,7 +57,7 @@ export class PipelinedConnection implements WireUser {
     this.backend = backend;
     this.#openedAt = now;
     this.#heads = new AnswerHeads(plane);
-    this.#turnAt = now;
+    this.#queue = new AnswerQueue(now);
     this.#onClosed = onClosed;
     this.#out = plane.slabs.takeLarge();
     this.#readBuffer = plane.slabs.takeRead();
@@ -78,26 +70,25 @@ export class PipelinedConnection implements WireUser {
    * with it what the next client gets.
    */
   takesMore(now: number): boolean {
-    if (this.#isRetired || this.#wire.isPending || this.#last?.isHead) return false;
-    return this.queued === 0 ? this.#idleUntil > now : now - this.#turnAt < LIMITS.pipelineSlowMs;
+    if (this.#isRetired || this.#wire.isPending || this.#queue.last?.isHead) return false;
+    return this.queued === 0 ? this.#idleUntil > now : now - this.#queue.turnAt < LIMITS.pipelineSlowMs;
   }
 
-  /** How long a request added now may wait for those before it, ms, as they went of late; unknown before the first answer. */
+  /** Requests whose answers have not ended. */
+  get queued(): number {
+    return this.#queue.size;
+  }
+
+  /** How long a request added now may wait for those before it, ms. */
   get waitMs(): number {
-    return this.queued === 0 ? 0 : this.queued * this.#paceMs;
+    return this.#queue.waitMs;
   }
 
   carry(exchange: Exchange, now: number): PipelinedTry {
     const added = new PipelinedTry(this, exchange, now);
     const { times } = exchange.service ?? {};
     added.deadlineAt = now + (times === undefined ? LIMITS.answerHeadTimeoutMs : this.isConnected ? times.answerMs : times.connectMs);
-    if (this.#last === undefined) {
-      this.#first = added;
-      this.#turnAt = now;
-    } else this.#last.behind = added;
-    this.#last = added;
-    this.queued++;
-    this.#awaited++;
+    this.#queue.add(added, now);
     this.backend.busy.add(added);
     if (this.#hasAnswered) this.backend.connectionsReused++;
     return added;
@@ -122,14 +113,14 @@ export class PipelinedConnection implements WireUser {
 
   onConnected(): void {
     const now = this.#plane.tick();
-    this.#turnAt = now;
+    this.#queue.turnAt = now;
     this.backend.connects.add(now - this.#openedAt);
     if (this.backend.refuses) {
       this.backend.refuses = false;
-      this.#first?.exchange?.service?.refresh();
+      this.#queue.first?.exchange?.service?.refresh();
     }
     // Sending may let others join the queue: until all before them are sent, they wait for their turn as well (P1).
-    for (let each = this.#first; each !== undefined && !this.#isClosed; each = each.behind) {
+    for (let each = this.#queue.first; each !== undefined && !this.#isClosed; each = each.behind) {
       each.sentAt = now;
       each.deadlineAt = now + (each.exchange?.service?.times.answerMs ?? LIMITS.answerHeadTimeoutMs);
       each.exchange?.tries.send();
@@ -143,7 +134,7 @@ export class PipelinedConnection implements WireUser {
     let source = bytes;
     let end = count;
     for (let at = 0; at < end; ) {
-      const first = this.#first;
+      const first = this.#queue.first;
       // P2. An answer to a request that is not on its way yet is none.
       if (first === undefined || first === this.#firstUnsent) {
         this.#end('stale');
@@ -175,7 +166,7 @@ export class PipelinedConnection implements WireUser {
 
   /** The client of `one` takes bytes again. */
   resumeReading(one: PipelinedTry): void {
-    if (!this.#isPaused || one !== this.#first) return;
+    if (!this.#isPaused || one !== this.#queue.first) return;
     this.#isPaused = false;
     if (one.isAnswering && one.deadlineAt !== Number.POSITIVE_INFINITY) one.deadlineAt = this.#plane.now() + this.#idleMs(one);
     this.#wire.resume();
@@ -187,30 +178,17 @@ export class PipelinedConnection implements WireUser {
     one.exchange = undefined;
     this.backend.busy.remove(one);
     this.#plane.leftBackend(this.backend);
-    this.#awaited--;
-    if (!one.isSent) this.#remove(one);
-    else if (one === this.#first) this.resumeReading(one);
+    this.#queue.awaited--;
+    if (!one.isSent) this.#queue.remove(one);
+    else if (one === this.#queue.first) this.resumeReading(one);
     // Nobody waits for anything: to end it tells the backend so.
-    if (this.#awaited === 0) this.#close();
-  }
-
-  /** Takes one out of the queue that will have no answer. */
-  #remove(one: PipelinedTry): void {
-    let before: PipelinedTry | undefined;
-    for (let each = this.#first; each !== one; each = each.behind) {
-      if (each === undefined) return;
-      before = each;
-    }
-    if (before === undefined) this.#first = one.behind;
-    else before.behind = one.behind;
-    if (this.#last === one) this.#last = before;
-    this.queued--;
+    if (this.#queue.awaited === 0) this.#close();
   }
 
   /** The deadline of `one` has passed. */
   expired(one: PipelinedTry): void {
     if (!this.isConnected) this.#end('refused');
-    else if (one !== this.#first) one.failTry('timeout');
+    else if (one !== this.#queue.first) one.failTry('timeout');
     // While we do not read it, it cannot be late; the client's own time runs.
     else if (this.#isPaused) one.deadlineAt = this.#plane.now() + this.#idleMs(one);
     else this.#end('timeout');
@@ -219,7 +197,7 @@ export class PipelinedConnection implements WireUser {
   /** Ends when the last answer that somebody waits for has come; at once if there is none. */
   retire(): void {
     this.#isRetired = true;
-    if (this.#awaited === 0) this.#close();
+    if (this.#queue.awaited === 0) this.#close();
   }
 
   sweep(now: number): void {
@@ -228,17 +206,17 @@ export class PipelinedConnection implements WireUser {
       return;
     }
     if (now - this.#openedAt > LIMITS.upstreamAgeMs) this.#isRetired = true;
-    if (this.isConnected && now - this.#turnAt > LIMITS.pipelineHoldMs) this.#freeHeld();
+    if (this.isConnected && now - this.#queue.turnAt > LIMITS.pipelineHoldMs) this.#freeHeld();
   }
 
   /** An answer has taken too long: those behind it that may go elsewhere do. */
   #freeHeld(): void {
     this.#isRetired = true;
-    if (this.#first?.exchange === undefined) {
+    if (this.#queue.first?.exchange === undefined) {
       this.#end('stale');
       return;
     }
-    for (let each = this.#first.behind; each !== undefined; each = each.behind) each.exchange?.tries.moveAway();
+    for (let each = this.#queue.first.behind; each !== undefined; each = each.behind) each.exchange?.tries.moveAway();
   }
 
   /** False if the connection has ended with it. */
@@ -299,24 +277,17 @@ export class PipelinedConnection implements WireUser {
     const now = this.#plane.now();
     const { exchange } = first;
     this.#heads.finished();
-    this.#first = first.behind;
-    if (this.#first === undefined) {
-      this.#last = undefined;
-      this.#idleUntil = now + this.#keepAliveMs;
-    }
-    this.queued--;
-    const took = now - this.#turnAt;
-    this.#paceMs = this.#paceMs === Number.POSITIVE_INFINITY ? took : this.#paceMs + (took - this.#paceMs) / LIMITS.pipelinePaceAnswers;
-    this.#turnAt = now;
+    this.#queue.shift(now);
+    if (this.queued === 0) this.#idleUntil = now + this.#keepAliveMs;
     if (exchange !== undefined) {
       this.#plane.answerEnded(this.backend, exchange);
       first.exchange = undefined;
-      this.#awaited--;
+      this.#queue.awaited--;
       this.backend.busy.remove(first);
       this.#plane.leftBackend(this.backend);
     }
     if (!this.#keeps) this.#end('stale');
-    else if (this.#isRetired && this.#awaited === 0) this.#close();
+    else if (this.#isRetired && this.#queue.awaited === 0) this.#close();
     exchange?.finishAnswer();
     return !this.#isClosed;
   }
@@ -340,7 +311,7 @@ export class PipelinedConnection implements WireUser {
 
   #lost(error: NodeJS.ErrnoException | undefined): void {
     if (this.#isClosed) return;
-    const first = this.#first;
+    const first = this.#queue.first;
     if (first?.isAnswering && this.#body.kind === BODY.untilClose && error === undefined) {
       const stream = first.exchange?.stream ?? DISCARDED;
       stream.endBody('');
@@ -352,7 +323,7 @@ export class PipelinedConnection implements WireUser {
 
   /** P4. `failure` is the first one's, if its answer has not begun; nobody was refused alone. */
   #end(failure: TryFailure): typeof STOP {
-    const first = this.#first;
+    const first = this.#queue.first;
     this.#close();
     for (let each = first; each !== undefined; each = each.behind) {
       const { exchange } = each;
@@ -373,9 +344,7 @@ export class PipelinedConnection implements WireUser {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#isRetired = true;
-    this.#first = undefined;
-    this.#last = undefined;
-    this.queued = 0;
+    this.#queue.clear();
     this.#wire.destroy();
     this.#onClosed();
     if (!this.#wire.isPending) this.#plane.slabs.give(this.#out);
