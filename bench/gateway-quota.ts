@@ -1,36 +1,26 @@
-import { accessSync, constants } from 'node:fs';
-import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { cgroupMembers, createCgroup, detectCgroups, removeCgroup } from '#world/node/cgroup';
 
-/** Where groups of processes are given CPU time (cgroup v1). */
-const controller = '/sys/fs/cgroup/cpu';
-const periodUs = 10_000;
+const support = await detectCgroups();
 
-/** Whether this machine lets us say how much of a core a process may have. */
-export function hasQuotas(): boolean {
-  try {
-    accessSync(join(controller, 'cgroup.procs'), constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** Why this machine does not let us say how much of a core a process may have; `undefined` where it does. */
+export const noQuotas = support.parents.cpu === undefined ? `needs control groups: ${support.reasons.join('; ')}` : undefined;
 
 /** Lets these processes have no more than this share of a core while `work` runs. */
 export async function withinQuota<Result>(pids: readonly number[], share: number, work: () => Promise<Result>): Promise<Result> {
-  const group = join(controller, `haven-bench-${process.pid}`);
-  await mkdir(group);
+  const { cgroup, unmet } = await createCgroup(support, `bench-${process.pid}`, { cpu: share });
+  if (cgroup === undefined || unmet.length > 0) throw new Error(`Cannot measure with a part of a core: ${unmet.join('; ')}`);
   try {
-    await writeFile(join(group, 'cpu.cfs_period_us'), String(periodUs));
-    await writeFile(join(group, 'cpu.cfs_quota_us'), String(Math.round(periodUs * share)));
-    await moveTo(group, pids);
+    for (const directory of cgroup.directories) await moveTo(directory, pids);
     return await work();
   } finally {
-    await moveTo(controller, (await readFile(join(group, 'cgroup.procs'), 'latin1')).split('\n').filter(Boolean).map(Number));
-    await rmdir(group);
+    // Above the group and the folder of Haven's groups.
+    for (const directory of cgroup.directories) await moveTo(join(directory, '../..'), await cgroupMembers({ ...cgroup, directories: [directory] }));
+    await removeCgroup(cgroup);
   }
 }
 
-async function moveTo(group: string, pids: readonly number[]): Promise<void> {
-  for (const pid of pids) await writeFile(join(group, 'cgroup.procs'), String(pid));
+async function moveTo(directory: string, pids: readonly number[]): Promise<void> {
+  for (const pid of pids) await writeFile(join(directory, 'cgroup.procs'), String(pid));
 }

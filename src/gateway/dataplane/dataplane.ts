@@ -216,7 +216,7 @@ export class Dataplane implements Disposable {
       this.#drainTunnels(backend, now);
     }
     if (service.sweep(now)) this.plane.onReport();
-    if (service.rests(now)) this.plane.awake.delete(service);
+    if (service.rest(now)) this.plane.awake.delete(service);
   }
 
   #suspect(): void {

@@ -257,7 +257,7 @@ test('with too few usable, those that are silent get nothing as long as anybody 
 test('a service is awake while anything of it may change with time: then it is swept, else it rests until the next request or change', () => {
   const served = new Served('ab', { slowStartMs: 0 });
   const { service } = served;
-  const rests = () => service.rests(served.now);
+  const rests = () => service.rest(served.now);
   const wakes = (change: () => void) => {
     served.now += 60_000;
     ok(rests() && !service.isAwake, 'it rests before');

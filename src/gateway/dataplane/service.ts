@@ -334,7 +334,7 @@ export class Service {
   }
 
   /** Of a thousand services most have nothing to do: one that has not is no longer awake. True if that is so now. */
-  rests(now: number): boolean {
+  rest(now: number): boolean {
     if (
       this.inFlight > 0 ||
       this.#held.size > 0 ||

@@ -71,8 +71,8 @@ export class Ring {
   }
 
   /**
-   * A connection was accepted, and others may wait behind it: libuv accepts one in each turn of the event loop, so that with long turns the last of hundreds that come at once
-   * would wait for seconds while those before it are served.
+   * A connection was accepted, and others may wait behind it: of hundreds that come at once each turn of the event loop accepts a few, so that with long turns the last
+   * would wait while those before it are served.
    */
   noteAccepted(): void {
     this.#isBrief = true;
